@@ -1,0 +1,35 @@
+"""Random streams with names: the same on every device and rank, and extended, never redrawn, by more probes."""
+
+import hashlib
+
+import torch
+from torch import Generator, Tensor
+
+
+def stream(seed: int, *path: str | int) -> Generator:
+    """Return the CPU generator that ``seed`` and a name such as ``("trace", 3)`` define.
+
+    The name is hashed into the generator's seed (blake2b, 63 bits), so that no
+    stream of one seed is a stream of another, as it would be with ``seed + i``.
+
+    Args:
+        seed: The run's seed; an integer, there is no ``None``.
+        path: The stream's name.
+
+    Example:
+        >>> a, b = stream(0, "trace", 1), stream(0, "trace", 1)
+        >>> bool(torch.equal(torch.rand(2, generator=a), torch.rand(2, generator=b)))
+        True
+    """
+    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    return Generator().manual_seed(int.from_bytes(digest) >> 1)
+
+
+def rademacher(dim: int, generator: Generator) -> Tensor:
+    """Return ``dim`` independent signs, +1 or −1, as int8: callers cast to the operator's dtype."""
+    return torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8).mul_(2).sub_(1)
+
+
+def gaussian(dim: int, generator: Generator) -> Tensor:
+    """Return ``dim`` independent standard normal numbers as float32, whatever the operator's dtype."""
+    return torch.randn(dim, generator=generator, dtype=torch.float32)
