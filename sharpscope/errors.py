@@ -1,14 +1,14 @@
-"""What sharpscope raises: each error is one sentence that says what to do, and knows its exit code."""
+"""What sharpscope raises: one sentence that says what to do, and an exit code."""
 
 
 class SharpscopeError(Exception):
-    """Base of all errors that sharpscope raises on purpose; the command line exits with ``exit_code``."""
+    """Base of all errors raised on purpose; the command line exits with ``exit_code``."""
 
     exit_code = 1
 
 
 class MisuseError(SharpscopeError, ValueError):
-    """An argument that cannot be meant: an unknown name, a budget of 0, a device that is not there."""
+    """An argument that cannot be meant: an unknown name, a budget of 0, an absent device."""
 
     exit_code = 2
 
@@ -22,4 +22,4 @@ class SpecError(SharpscopeError):
 
 
 class SubjectError(SharpscopeError):
-    """A model, loss or data set that cannot be measured: it refuses a batch or does not hold still."""
+    """A model, loss or data set that cannot be measured: it refuses a batch or moves."""

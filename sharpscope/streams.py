@@ -1,4 +1,4 @@
-"""Random streams with names: the same on every device and rank, and extended, never redrawn, by more probes."""
+"""Random streams with names: the same on every device, and extended by more probes."""
 
 import hashlib
 
@@ -31,5 +31,5 @@ def rademacher(dim: int, generator: Generator) -> Tensor:
 
 
 def gaussian(dim: int, generator: Generator) -> Tensor:
-    """Return ``dim`` independent standard normal numbers as float32, whatever the operator's dtype."""
+    """Return ``dim`` independent standard normal numbers, float32 whatever the operator's dtype."""
     return torch.randn(dim, generator=generator, dtype=torch.float32)

@@ -1,0 +1,24 @@
+"""What was measured, as frozen records: value, uncertainty, outcome, cost, provenance.
+
+Nothing here imports torch: a result can be read, compared and drawn on a machine without it.
+"""
+
+from sharpscope.results.eigen import EigenResult as EigenResult
+from sharpscope.results.files import check_writable as check_writable
+from sharpscope.results.files import write_whole as write_whole
+from sharpscope.results.outcome import Outcome as Outcome
+from sharpscope.results.record import Result as Result
+from sharpscope.results.store import load as load
+from sharpscope.results.store import save_all as save_all
+from sharpscope.results.trace import TraceResult as TraceResult
+
+__all__ = [
+    "EigenResult",
+    "Outcome",
+    "Result",
+    "TraceResult",
+    "check_writable",
+    "load",
+    "save_all",
+    "write_whole",
+]

@@ -1,0 +1,41 @@
+"""Extreme eigenvalues at both ends, each under its own name."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from sharpscope.results.record import Result, significant
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class EigenResult(Result):
+    """Extreme eigenvalues of the operator on one Selection, in loss per squared parameter unit.
+
+    Attributes:
+        eigenvalues: Those found, descending: the k largest and the k smallest.
+        residuals: ``‖Hx − λx‖ / max|λ|`` of each unit eigenvector, in the same order; an
+            eigenvalue of H lies within residual · max|λ| of the value printed.
+        largest: Largest algebraic eigenvalue, λ_max.
+        smallest: Smallest algebraic eigenvalue, λ_min; negative at a saddle.
+        largest_magnitude: The one of largest |λ|, with its sign.
+        data_errors: Standard error of each eigenvalue over batches as a sample of the data (to
+            first order, eigenvectors held fixed); ``None`` below two batches.
+        vectors: Eigenvectors, shape ``(found, parameters)``, where they were asked for.
+    """
+
+    schema: ClassVar[str] = "sharpscope/eigen"
+
+    eigenvalues: tuple[float, ...]
+    residuals: tuple[float, ...]
+    largest: float | None
+    smallest: float | None
+    largest_magnitude: float | None
+    data_errors: tuple[float, ...] | None
+    vectors: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"EigenResult(λ_max {significant(self.largest)}, λ_min {significant(self.smallest)}, "
+            f"{self.method}, {self.matvecs:g} products, {self.seconds:.1f} s)"
+        )

@@ -1,0 +1,142 @@
+"""The part that every result has."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sharpscope.errors import MisuseError
+from sharpscope.results.files import write_whole
+from sharpscope.results.outcome import Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A measurement of one Selection, with everything that is needed to judge and repeat it.
+
+    Attributes:
+        modality: Name of the Selection: an encoder, ``shared``, ``all`` or a glob.
+        parameters: Number of scalar parameters in the Selection.
+        samples: Number of items that the loss was averaged over.
+        loss: Name of the loss: ``fusion``, ``total`` or a modality.
+        loss_value: The loss itself, mean over items.
+        outcome: How the measurement ended.
+        method: Estimator, in words.
+        matvecs: Products with the operator over the full data.
+        seconds: Wall-clock seconds, the check that the model stands still included.
+        peak_bytes: Highest memory use seen by the end: resident set of the process on CPU,
+            allocated on the device on CUDA. ``None`` where the system does not tell.
+        seed: Seed of all random streams.
+        settings: Settings of the estimator.
+        provenance: Checkpoint and its sha256, library versions, device, dtype, data fingerprint.
+        notes: Sentences a reader must know (frozen parameters, blocks that are zero, ...).
+        tag: Which of several checkpoints this is.
+    """
+
+    schema: ClassVar[str]
+
+    modality: str
+    parameters: int
+    samples: int
+    loss: str
+    loss_value: float
+    outcome: Outcome
+    method: str
+    matvecs: float
+    seconds: float
+    peak_bytes: int | None = None
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    notes: tuple[str, ...] = ()
+    tag: str | None = None
+
+    @property
+    def advice(self) -> str:
+        """What the outcome means and what to change."""
+        return self.outcome.advice
+
+    def to_dict(self, *, arrays: bool = True) -> dict[str, Any]:
+        """Return plain JSON types; not finite numbers become ``None``, as the outcome tells.
+
+        Args:
+            arrays: Write arrays as nested lists. Without it they are left out, for an npz.
+        """
+        content: dict[str, Any] = {"schema": self.schema, "version": version("sharpscope")}
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if arrays or not isinstance(value, np.ndarray):
+                content[entry.name] = plain(value)
+        content["advice"] = self.advice
+        return content
+
+    def array_fields(self) -> dict[str, np.ndarray]:
+        """Return the fields that are arrays, by name: what ``save`` puts into the npz."""
+        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Rebuild the record from what ``to_dict`` and the npz hold; unknown keys are refused."""
+        known = {entry.name: entry for entry in dataclasses.fields(cls)}
+        derived = {"schema", "version", "advice"}
+        unknown = sorted(set(content) - set(known) - derived)
+        if unknown:
+            raise MisuseError(
+                f"a {cls.schema} result has no field {unknown[0]!r}: it was written by version "
+                f"{content.get('version')} and this is {version('sharpscope')}; update sharpscope"
+            )
+        values = {name: content[name] for name in known if name in content}
+        values["outcome"] = Outcome(values["outcome"])
+        return cls(**{name: _frozen(value) for name, value in values.items()})
+
+    def save(self, path: str | Path) -> Path:
+        """Write JSON to ``path``, arrays (if any) to the npz beside it, and return the path.
+
+        Raises:
+            MisuseError: If the path cannot be written; nothing is left half-written.
+        """
+        path = Path(path)
+        arrays = self.array_fields()
+        text = json.dumps(self.to_dict(arrays=False), indent=1, ensure_ascii=False) + "\n"
+        if arrays:
+            write_whole(path.with_suffix(".npz"), lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType]
+        write_whole(path, lambda file: file.write(text.encode()))
+        return path
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` in JSON's types: tuples as lists, not finite numbers as None."""
+    match value:
+        case StrEnum() | Path():
+            return str(value)
+        case np.ndarray():
+            return plain(value.tolist())
+        case np.generic():
+            return plain(value.item())
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {str(key): plain(entry) for key, entry in value.items()}
+        case list() | tuple():
+            return [plain(entry) for entry in value]
+        case _:
+            return value
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
+
+
+def significant(value: float | None, digits: int = 4) -> str:
+    """Return ``value`` with so many significant digits, or 'not finite'."""
+    if value is None or not math.isfinite(value):
+        return "not finite"
+    return f"{value:.{digits}g}"

@@ -1,0 +1,52 @@
+"""Results on disk: many at once into a folder, and any of them back by its schema."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharpscope.checks import listed
+from sharpscope.errors import MisuseError
+from sharpscope.results.eigen import EigenResult
+from sharpscope.results.record import Result
+from sharpscope.results.trace import TraceResult
+
+_KINDS: dict[str, type[Result]] = {kind.schema: kind for kind in (TraceResult, EigenResult)}
+
+
+def save_all(results: Sequence[Result], folder: str | Path, stem: str) -> list[Path]:
+    """Write each result into ``folder`` as ``stem-tag-modality.json``."""
+    paths: list[Path] = []
+    for result in results:
+        name = "-".join(part for part in (stem, result.tag, result.modality) if part)
+        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+        paths.append(result.save(Path(folder) / f"{safe}.json"))
+    return paths
+
+
+def load(path: str | Path) -> Result:
+    """Read a result that ``Result.save`` wrote.
+
+    Raises:
+        MisuseError: If there is no such file, or it is not a result of a kind known here.
+    """
+    path = Path(path)
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MisuseError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise MisuseError(f"{path} is not a sharpscope result: it is not JSON") from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema not in _KINDS:
+        raise MisuseError(
+            f"{path} is not a sharpscope result: its schema must be {listed(_KINDS)}; "
+            f"got {schema!r}"
+        )
+    beside = path.with_suffix(".npz")
+    if beside.exists():
+        with np.load(beside, allow_pickle=False) as arrays:
+            content |= dict(arrays)
+    return _KINDS[schema].from_dict(content)

@@ -1,0 +1,61 @@
+"""The trace of a Hessian, with two error bars: one of the probes, one of the data."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from sharpscope.results.record import Result, significant
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class TraceResult(Result):
+    """Trace of the operator on one Selection, in loss per squared parameter unit.
+
+    Attributes:
+        value: The estimate; ``None`` where a product was not finite.
+        standard_error: Standard error over probes: what more probes would shrink.
+        interval: 95 % interval over probes by Student's t; ``None`` below 10 random probes.
+        data_error: Standard error over batches as a sample of the data: what other data of the
+            same kind would change. ``None`` where there are fewer than two batches.
+        probes: Number of random probes behind ``standard_error``.
+        deflated: Number of vectors whose part of the trace is exact (Hutch++).
+        terms: The probes' values ``vᵀHv`` (Hutch++: of the deflated remainder).
+        exact_part: The part of the trace that carries no probe error.
+        normalized: ``per_parameter`` (trace / parameters), ``per_gradient_norm``
+            (trace / ‖∇L‖) and ``times_squared_norm`` (trace · ‖θ‖²), each over the Selection.
+    """
+
+    schema: ClassVar[str] = "sharpscope/trace"
+
+    value: float | None
+    standard_error: float | None
+    interval: tuple[float, float] | None
+    data_error: float | None
+    probes: int
+    deflated: int = 0
+    terms: tuple[float, ...] = ()
+    exact_part: float = 0.0
+    normalized: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
+
+    def __repr__(self) -> str:
+        return (
+            f"TraceResult({with_error(self.value, self.standard_error)}, {self.method}, "
+            f"{self.matvecs:g} products, {self.seconds:.1f} s)"
+        )
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """Return ``925.6 ± 8.7``: the error to two digits, the value to the error's last place."""
+    if value is None or error is None or not math.isfinite(value) or not math.isfinite(error):
+        return significant(value)
+    if error == 0:
+        return f"{significant(value, 6)} ± 0"
+    places = 1 - math.floor(math.log10(error))
+    # An error outside these bounds reads better with a power of ten than with a row of zeros.
+    if places > 4 or places < -4:
+        power = math.floor(math.log10(max(abs(value), error)))
+        places += power
+        scale = 10.0**power
+        return f"({value / scale:.{max(places, 0)}f} ± {error / scale:.{max(places, 0)}f})e{power}"
+    return f"{value:.{max(places, 0)}f} ± {error:.{max(places, 0)}f}"
