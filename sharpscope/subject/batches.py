@@ -1,0 +1,165 @@
+"""What a batch is: how long, how it becomes a call, how it moves, how it is recognized again."""
+
+import hashlib
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+
+from sharpscope.checks import at_least, one_of
+from sharpscope.errors import SubjectError
+
+Length: TypeAlias = Callable[[Any], int]
+
+TARGET_KEYS = ("target", "label", "labels", "y")
+CALLS = ("args", "kwargs", "whole")
+
+
+def length(batch: Any) -> int:
+    """Return the length of the first axis of the first tensor in ``batch``."""
+    for leaf in leaves(batch):
+        if isinstance(leaf, Tensor) and leaf.ndim > 0:
+            return leaf.shape[0]
+    raise SubjectError(
+        f"a batch of type {type(batch).__name__} holds no tensor to count its items by; "
+        "pass batch_size=, a function from a batch to its number of items"
+    )
+
+
+def separate(batch: Any, *, target: str | None = None) -> tuple[Any, Any]:
+    """Return (inputs, target) of a tuple ``(*inputs, target)`` or a mapping with a target."""
+    fields = getattr(batch, "_fields", None)
+    if fields and any(key in fields for key in (target, *TARGET_KEYS)):
+        batch = batch._asdict()
+    if isinstance(batch, Mapping):
+        keys = [target] if target else [key for key in TARGET_KEYS if key in batch]
+        if len(keys) != 1 or keys[0] not in batch:
+            raise SubjectError(
+                f"a mapping batch needs one target among the keys {', '.join(TARGET_KEYS)}; this "
+                f"one has the keys {', '.join(map(str, batch))}: say which with target="
+            )
+        return {key: value for key, value in batch.items() if key != keys[0]}, batch[keys[0]]
+    if isinstance(batch, tuple | list) and len(batch) >= 2:
+        return tuple(batch[:-1]), batch[-1]
+    raise SubjectError(
+        "a batch must be a tuple (*inputs, target) or a mapping with a target; got "
+        f"{type(batch).__name__}: pass loss=callable(model, batch) for any other form"
+    )
+
+
+def run(model: nn.Module, inputs: Any, *, call: str | None = None) -> Any:
+    """Return the model's output: ``model(*inputs)``, ``model(**inputs)`` or ``model(inputs)``."""
+    how = call or ("kwargs" if isinstance(inputs, Mapping) else "args")
+    one_of("call", how, CALLS)
+    if how == "whole":
+        return model(inputs)
+    if how == "kwargs" and isinstance(inputs, Mapping):
+        return model(**cast(Mapping[str, Any], inputs))
+    if how == "args":
+        return model(*(inputs.values() if isinstance(inputs, Mapping) else inputs))
+    raise SubjectError("call='kwargs' needs mapping batches; these are tuples: use call='args'")
+
+
+def logits(output: Any) -> Tensor:
+    """Return the tensor of an output: itself, its ``logits`` attribute or its "logits" entry."""
+    if isinstance(output, Tensor):
+        return output
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if isinstance(named, Tensor):
+        return named
+    raise SubjectError(
+        f"the model returned a {type(output).__name__} without logits, and which part the loss "
+        "means is not for us to guess: pass loss=callable(model, batch)"
+    )
+
+
+def leaves(value: Any) -> Generator[Any]:
+    """Yield the leaves of nested mappings, tuples and lists, in order."""
+    if isinstance(value, Mapping):
+        for entry in value.values():
+            yield from leaves(entry)
+    elif isinstance(value, tuple | list):
+        for entry in value:
+            yield from leaves(entry)
+    else:
+        yield value
+
+
+def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
+    """Return ``value`` with ``function`` applied to its leaves, containers of the same kind."""
+    if isinstance(value, Mapping):
+        entries = {key: mapped(entry, function) for key, entry in value.items()}
+        return entries if type(value) is dict else _rebuilt(value, entries)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(mapped(entry, function) for entry in value))
+    if isinstance(value, tuple | list):
+        return type(value)(mapped(entry, function) for entry in value)
+    return function(value)
+
+
+def _rebuilt(value: Any, entries: dict[Any, Any]) -> Any:
+    try:
+        return type(value)(entries)
+    except TypeError:
+        return entries
+
+
+def moved(batch: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
+    """Return the batch on ``device``, its floating tensors in ``dtype`` where one is given."""
+
+    def move(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf.to(device, dtype if leaf.is_floating_point() else None)
+        # Graph batches, packed sequences and their like know how to move themselves.
+        return leaf.to(device) if callable(getattr(leaf, "to", None)) else leaf
+
+    return mapped(batch, move)
+
+
+class FirstSamples:
+    """The first ``count`` items of replayable batches, the last batch cut to fit."""
+
+    def __init__(self, batches: Iterable[Any], count: int, *, length: Length = length):
+        self.batches = batches
+        self.count = at_least("samples", count, 1)
+        self.length = length
+
+    def __iter__(self) -> Generator[Any]:
+        left = self.count
+        for batch in self.batches:
+            items = self.length(batch)
+            yield batch if items <= left else _cut(batch, items, left)
+            left -= items
+            if left <= 0:
+                return
+
+
+def _cut(batch: Any, items: int, keep: int) -> Any:
+    def cut(leaf: Any) -> Any:
+        if isinstance(leaf, Tensor):
+            return leaf[:keep] if leaf.ndim > 0 and leaf.shape[0] == items else leaf
+        if isinstance(leaf, str | int | float | bool | None):
+            return leaf
+        raise SubjectError(
+            f"cannot cut a batch that holds a {type(leaf).__name__} to {keep} of its {items} "
+            "items: choose --samples so that it ends with a whole batch"
+        )
+
+    return mapped(batch, cut)
+
+
+def fingerprint(batch: Any) -> str:
+    """Return a hash of the batch's tensors, numbers and strings."""
+    digest = hashlib.blake2b(digest_size=16)
+    for leaf in leaves(batch):
+        if isinstance(leaf, Tensor):
+            plain = leaf.detach().to("cpu").contiguous()
+            digest.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
+            # Bytes, not numbers: every dtype has them, bfloat16 included.
+            digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+        elif isinstance(leaf, str | int | float | bool | bytes | None):
+            digest.update(repr(leaf).encode())
+        else:
+            digest.update(type(leaf).__name__.encode())
+    return digest.hexdigest()

@@ -1,0 +1,54 @@
+"""Kernels that have a second derivative, chosen inside the measurement only."""
+
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+@contextmanager
+def twice_differentiable(model: nn.Module) -> Generator[None]:
+    """Run attention on the math kernel, recurrent layers without cuDNN and compiled code eagerly.
+
+    The flash and memory-efficient attention kernels, the fused transformer layer and cuDNN's
+    recurrent layers have a first derivative only. The fused layer would moreover return zeros at
+    padded positions, and be taken or not according to which encoder is selected.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    cudnn = torch.backends.cudnn.enabled
+    with ExitStack() as stack:
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        torch.backends.mha.set_fastpath_enabled(False)
+        if "torch._dynamo" in sys.modules:  # nothing can be compiled where it was never imported
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if torch.cuda.is_available():
+            stack.callback(_set_cudnn, cudnn)
+            for module in model.modules():
+                if isinstance(module, nn.RNNBase | nn.RNNCellBase):
+                    # Only while this layer runs: convolutions keep their fast kernels.
+                    stack.enter_context(_handle(module.register_forward_pre_hook(_cudnn_off)))
+                    stack.enter_context(
+                        _handle(module.register_forward_hook(lambda *_: _set_cudnn(cudnn)))
+                    )
+        yield
+
+
+@contextmanager
+def _handle(handle: Any) -> Generator[None]:
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _cudnn_off(*_: Any) -> None:
+    _set_cudnn(False)
+
+
+def _set_cudnn(enabled: bool) -> None:
+    torch.backends.cudnn.enabled = enabled

@@ -1,0 +1,154 @@
+"""A loss as (sum, weight): what every measurement accumulates and divides once, at the end."""
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.modules.loss import _Loss  # pyright: ignore[reportPrivateUsage]
+
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.subject.batches import Length, logits, run, separate
+
+
+class LossSum(NamedTuple):
+    """A loss before division: the sum over items, and the weight that the mean divides by."""
+
+    total: Tensor
+    weight: float
+
+
+BatchLoss: TypeAlias = Callable[[nn.Module, Any], LossSum]
+
+NAMED_LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": functional.cross_entropy,
+    "bce_with_logits": functional.binary_cross_entropy_with_logits,
+    "mse": functional.mse_loss,
+}
+# These average over the targets that count, by their class weight; the others over all elements.
+_INDEXED = (functional.cross_entropy, functional.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss)
+
+
+def as_batch_loss(
+    loss: Any, *, length: Length, call: str | None = None, target: str | None = None
+) -> BatchLoss:
+    """Return ``loss`` as a function of (model, batch) that gives its sum and its weight.
+
+    Args:
+        loss: One of the names in ``NAMED_LOSSES``; a torch loss, function or module, used
+            through its sum and its weight whatever its ``reduction`` (class weights and ignored
+            targets included); any other module, called as ``module(output, target)`` and taken
+            as the batch's mean; or ``callable(model, batch)`` that returns the batch's mean or a
+            pair (sum, weight).
+        length: Number of items in a batch, the weight of a mean.
+        call: How a batch becomes a call: ``args``, ``kwargs`` or ``whole``; by default the first
+            for a tuple and the second for a mapping.
+        target: Key of the target in a mapping; "target", "label", "labels", "y" are found.
+
+    Raises:
+        MisuseError: If the loss is neither of these.
+    """
+    if isinstance(loss, str):
+        loss = NAMED_LOSSES[one_of("loss", loss, NAMED_LOSSES)]
+    if not callable(loss):
+        raise MisuseError(
+            f"loss must be a name, a torch loss or a callable(model, batch); got {loss!r}"
+        )
+
+    def measured(model: nn.Module, batch: Any) -> LossSum:
+        inputs, wanted = separate(batch, target=target)
+        output = logits(run(model, inputs, call=call))
+        if _is_torch_loss(loss):
+            return torch_loss_sum(loss, output, wanted)
+        return _mean_times(loss(output, wanted), length(batch))
+
+    def called(model: nn.Module, batch: Any) -> LossSum:
+        value = loss(model, batch)
+        if isinstance(value, tuple) and len(value) == 2:
+            return LossSum(_scalar(value[0]), float(value[1]))
+        return _mean_times(value, length(batch))
+
+    return measured if _is_torch_loss(loss) or isinstance(loss, nn.Module) else called
+
+
+def total_loss(fusion: BatchLoss, unimodal: Mapping[str, BatchLoss], weight: float) -> BatchLoss:
+    """Return ``L_fusion + λ Σ_m L_m``, each a mean; all must weigh a batch alike."""
+
+    def loss(model: nn.Module, batch: Any) -> LossSum:
+        first = fusion(model, batch)
+        total = first.total
+        for name, term in unimodal.items():
+            part = term(model, batch)
+            if abs(part.weight - first.weight) > 1e-6 * abs(first.weight):
+                raise SubjectError(
+                    f"the total loss needs losses that weigh a batch alike: fusion weighs "
+                    f"{first.weight:g} and {name} weighs {part.weight:g}; measure them one by one"
+                )
+            total = total + weight * part.total
+        return LossSum(total, first.weight)
+
+    return loss
+
+
+def torch_loss_sum(loss: Any, output: Tensor, target: Tensor) -> LossSum:
+    """Return a torch loss as its sum and the weight by which its own mean divides."""
+    function, settings = _unwrapped(loss)
+    if isinstance(function, nn.Module):
+        # The criterion is the user's: its class weights follow the output on a copy.
+        each = copy.deepcopy(function).to(output)
+        each.reduction = "none"  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
+        values = each(output, target)
+        settings = {name: getattr(function, name, None) for name in ("weight", "ignore_index")}
+    else:
+        moved = {k: v.to(output) if isinstance(v, Tensor) else v for k, v in settings.items()}
+        values = function(output, target, **(moved | {"reduction": "none"}))
+    kind = type(function) if isinstance(function, nn.Module) else function
+    if kind in _INDEXED and not target.is_floating_point():
+        kept = target != (
+            -100 if settings.get("ignore_index") is None else settings["ignore_index"]
+        )
+        weights = settings.get("weight")
+        weight = kept.sum() if weights is None else weights.to(target.device)[target[kept]].sum()
+        return LossSum(values.sum(), float(weight))
+    if getattr(function, "reduction", settings.get("reduction")) == "batchmean":
+        return LossSum(values.sum(), float(len(values)))
+    return LossSum(values.sum(), float(values.numel()))
+
+
+def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
+    if isinstance(loss, functools.partial) and not loss.args:
+        return loss.func, dict(loss.keywords)
+    return loss, {}
+
+
+def _is_torch_loss(loss: Any) -> bool:
+    function, _ = _unwrapped(loss)
+    return isinstance(function, _Loss) or (
+        getattr(function, "__module__", None) == functional.__name__
+        and getattr(functional, getattr(function, "__name__", ""), None) is function
+    )
+
+
+def _mean_times(value: Any, items: int) -> LossSum:
+    return LossSum(_scalar(value) * items, float(items))
+
+
+def _scalar(value: Any) -> Tensor:
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = (
+            f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        )
+        raise SubjectError(
+            "the loss must return a tensor with one number, the batch's mean, or a pair "
+            f"(sum, weight); got {got}"
+        )
+    return value.reshape(())
+
+
+def is_finite(value: LossSum) -> bool:
+    """Whether a batch's sum and weight are finite numbers and its weight is not negative."""
+    return bool(torch.isfinite(value.total)) and 0 <= value.weight < float("inf")

@@ -1,0 +1,157 @@
+"""The proof that a subject stands still: two passes, the same batches, the same losses."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from sharpscope.errors import SubjectError
+from sharpscope.subject.batches import Length, fingerprint
+from sharpscope.subject.losses import BatchLoss, LossSum, is_finite
+
+
+@dataclass(frozen=True)
+class Census:
+    """What two equal passes over the data found.
+
+    Attributes:
+        batches: Number of batches.
+        samples: Number of items.
+        weight: What the mean loss divides by.
+        loss_value: The mean loss.
+        fingerprint: Hash of all batches in order.
+    """
+
+    batches: int
+    samples: int
+    weight: float
+    loss_value: float
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One batch of one pass."""
+
+    hash: str
+    items: int
+    total: float
+    weight: float
+
+
+def visits(
+    model: nn.Module, batches: Iterable[Any], loss: BatchLoss
+) -> Generator[tuple[int, Any, LossSum]]:
+    """Yield each batch's number, the batch and its loss.
+
+    Raises:
+        SubjectError: If the loader or the model refuses a batch: its own error, and the number.
+    """
+    walk = iter(batches)
+    for number in itertools.count(1):
+        try:
+            batch = next(walk, _END)
+        except SubjectError as error:
+            raise SubjectError(f"batch {number}: {error}") from error
+        except Exception as error:
+            raise SubjectError(f"batch {number}: the loader raised {_words(error)}") from error
+        if batch is _END:
+            return
+        try:
+            value = loss(model, batch)
+        except SubjectError as error:
+            raise SubjectError(f"batch {number}: {error}") from error
+        except Exception as error:
+            raise SubjectError(
+                f"batch {number}: the model or its loss raised {_words(error)}"
+            ) from error
+        yield number, batch, value
+
+
+_END = object()
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+
+
+def prove_still(
+    model: nn.Module, batches: Iterable[Any], loss: BatchLoss, *, length: Length
+) -> Census:
+    """Return what is in the data, after two passes that agree.
+
+    Raises:
+        SubjectError: If the data is empty, a batch is refused, a loss is not finite, or the two
+            passes differ; the cause is named.
+    """
+    first = _walk(model, batches, loss, length)
+    if not first:
+        raise SubjectError("the data is empty: the loader gave no batch")
+    second = _walk(model, batches, loss, length)
+    _compare_data(first, second)
+    _compare_losses(model, first, second)
+    weight = math.fsum(seen.weight for seen in first)
+    if weight <= 0:
+        raise SubjectError("the data has no weight: every target is masked or weighs 0")
+    return Census(
+        batches=len(first),
+        samples=sum(seen.items for seen in first),
+        weight=weight,
+        loss_value=math.fsum(seen.total for seen in first) / weight,
+        fingerprint=fingerprint([seen.hash for seen in first]),
+    )
+
+
+def _walk(model: nn.Module, batches: Iterable[Any], loss: BatchLoss, length: Length) -> list[_Seen]:
+    found: list[_Seen] = []
+    with torch.no_grad():
+        for number, batch, value in visits(model, batches, loss):
+            if not is_finite(value):
+                raise SubjectError(
+                    f"batch {number}: the loss is not finite (sum {value.total.item():g}, weight "
+                    f"{value.weight:g}); look for NaN in the data or a model that has diverged"
+                )
+            found.append(_Seen(fingerprint(batch), length(batch), value.total.item(), value.weight))
+    return found
+
+
+def _compare_data(first: list[_Seen], second: list[_Seen]) -> None:
+    if [seen.hash for seen in first] == [seen.hash for seen in second]:
+        return
+    if not second:
+        cause = "the second is empty, so the loader is a one-shot iterator: pass list(loader)"
+    elif len(first) != len(second):
+        cause = f"the first has {len(first)} batches, the second {len(second)}"
+    elif Counter(seen.hash for seen in first) == Counter(seen.hash for seen in second):
+        cause = "the same batches came in another order: set shuffle=False"
+    else:
+        cause = "their tensors differ: set shuffle=False, and take out random augmentation"
+    raise SubjectError(f"the data does not stand still, two passes over it differ: {cause}")
+
+
+def _compare_losses(model: nn.Module, first: list[_Seen], second: list[_Seen]) -> None:
+    # Kernels may sum in another order on a GPU; dropout moves a loss by far more than rounding.
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    slack = 64 * torch.finfo(dtype).eps
+    for number, (one, two) in enumerate(zip(first, second, strict=True), start=1):
+        if abs(one.total - two.total) > slack * max(abs(one.total), abs(two.total)):
+            raise SubjectError(
+                f"the model does not stand still: batch {number} gave the loss sums "
+                f"{one.total:.9g} and {two.total:.9g} although the model is in eval mode; "
+                f"{_suspects(model)}"
+            )
+
+
+def _suspects(model: nn.Module) -> str:
+    awake = [name or "the model" for name, module in model.named_modules() if module.training]
+    if awake:
+        return f"{awake[0]} stays in training mode after eval()"
+    return (
+        "look for dropout called as a function without training=self.training, noise drawn in "
+        "forward, or a module that changes its own state"
+    )

@@ -1,0 +1,255 @@
+"""What is under the scope: model, replayable batches, losses, modality map, provenance."""
+
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import DataParallel, UninitializedParameter
+from torch.nn.parallel import DistributedDataParallel
+
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.subject import batches as batching
+from sharpscope.subject.kernels import twice_differentiable
+from sharpscope.subject.losses import BatchLoss, LossSum, as_batch_loss, total_loss
+from sharpscope.subject.owners import assign_owners
+from sharpscope.subject.proof import Census, prove_still, visits
+from sharpscope.subject.selection import Selection, select
+from sharpscope.subject.still import held_still, only
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+class Subject:
+    """A model under the scope, with the data, the losses and the modality map to study it by.
+
+    The loss measured is the mean over items, ``L = Σ_b S_b / Σ_b w_b`` with the sum S and the
+    weight w of each batch, whatever the sizes of the batches.
+
+    Args:
+        model: Any module; a compiled one is measured through its original module.
+        batches: A loader or list that can be walked again and again in the same order. A batch
+            is a tuple ``(*inputs, target)``, a mapping with a target, or anything at all where
+            ``loss`` is a callable(model, batch).
+        loss: The fusion loss: a torch loss such as ``F.cross_entropy``, or a
+            ``callable(model, batch)`` that returns the batch's mean or a pair (sum, weight).
+        encoders: For each modality the part of the model that embeds it: a module path, a glob,
+            a module, or a list of these. What no encoder owns is ``shared``.
+        unimodal: Loss of each modality alone, in the same forms as ``loss``.
+        unimodal_weight: λ of the total loss ``L_fusion + λ Σ_m L_m``.
+        batch_size: Function from a batch to its number of items; by default the first axis of
+            its first tensor.
+        call: How a batch becomes a call of the model: ``args``, ``kwargs`` or ``whole``.
+        target: Key of the target in a mapping batch.
+        samples: Measure on the first so many items only.
+        device: Where to measure; by default where the model is.
+        dtype: ``float32`` or ``float64`` (or the torch dtype); by default the model's own, and
+            float32 for a model in half precision.
+        provenance: Facts to keep in every result, such as the checkpoint's sha256.
+
+    Raises:
+        MisuseError: If an encoder matches nothing or a parameter is owned twice, or an argument
+            is not allowed.
+
+    Example:
+        >>> import torch, sharpscope as ss
+        >>> from torch.nn import functional as F
+        >>> from torch.nn import Linear
+        >>> model = torch.nn.ModuleDict({"ehr": Linear(3, 2), "cxr": Linear(4, 2)})
+        >>> data = [(torch.randn(5, 3), torch.randn(5, 4), torch.tensor([0, 1, 0, 1, 1]))]
+        >>> def loss(model, batch):
+        ...     return F.cross_entropy(model["ehr"](batch[0]) + model["cxr"](batch[1]), batch[2])
+        >>> ss.Subject(model, data, loss=loss, encoders={"ehr": "ehr", "cxr": "cxr"})
+        Subject(ehr 8, cxr 10, shared 0 parameters)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: Iterable[Any],
+        *,
+        loss: Any,
+        encoders: Mapping[str, Any],
+        unimodal: Mapping[str, Any] | None = None,
+        unimodal_weight: float = 1.0,
+        batch_size: batching.Length | None = None,
+        call: str | None = None,
+        target: str | None = None,
+        samples: int | None = None,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        provenance: Mapping[str, Any] | None = None,
+    ):
+        self.model = _original(model)
+        self.owners = assign_owners(self.model, encoders)
+        _check_parameters(self.model)
+        self.length = batch_size or batching.length
+        if not hasattr(batches, "__iter__"):
+            raise MisuseError(
+                f"batches must be a loader or a list of batches; got {type(batches).__name__}"
+            )
+        self.batches = (
+            batches
+            if samples is None
+            else batching.FirstSamples(batches, samples, length=self.length)
+        )
+        self._loader = batches
+        if call is not None:
+            one_of("call", call, batching.CALLS)
+        self.losses = self._losses(loss, dict(unimodal or {}), unimodal_weight, call, target)
+        self.device = _device(device, self.model)
+        self.dtype, self.notes = _dtype(dtype, self.model)
+        self.provenance = dict(provenance or {})
+        self._depth = 0
+
+    def __repr__(self) -> str:
+        sizes = {name: sum(p.numel() for p in self.owners.of(name).values()) for name in self.parts}
+        return f"Subject({', '.join(f'{k} {n:,}' for k, n in sizes.items())} parameters)"
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The modalities, then ``shared``."""
+        return (*self.owners.modalities, "shared")
+
+    def select(self, name: str) -> Selection:
+        """Return the parameters that ``name`` means: a modality, ``shared``, ``all`` or a glob."""
+        return select(self.owners, name)
+
+    def loss(self, name: str) -> BatchLoss:
+        """Return the loss called ``name``: fusion, total or a modality.
+
+        Raises:
+            MisuseError: If the subject has no such loss.
+        """
+        if name not in self.losses and name in ("total", *self.owners.modalities):
+            raise MisuseError(
+                f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
+                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml"
+            )
+        return self.losses[one_of("loss", name, self.losses)]
+
+    def walk(self) -> Generator[Any]:
+        """Yield the batches on the device and in the dtype of the measurement."""
+        for batch in self.batches:
+            yield batching.moved(batch, self.device, self.dtype)
+
+    @contextmanager
+    def still(self) -> Generator[None]:
+        """Hold the model still inside the block and give it back unchanged; blocks may nest."""
+        if self._depth:
+            yield
+            return
+        with (
+            held_still(self.model, self._loader, device=self.device, dtype=self.dtype),
+            twice_differentiable(self.model),
+        ):
+            self._depth = 1
+            try:
+                yield
+            finally:
+                self._depth = 0
+
+    @contextmanager
+    def studying(self, selection: Selection) -> Generator[None]:
+        """Hold the model still and let gradients reach the Selection alone."""
+        with self.still(), only(self.model, selection.parameters):
+            yield
+
+    def census(self, loss: str = "fusion") -> Census:
+        """Prove that the subject stands still and return what is in its data.
+
+        Raises:
+            SubjectError: If it does not, or the data is empty or refused; the cause is named.
+        """
+        with self.still():
+            return prove_still(self.model, _Walk(self), self.loss(loss), length=self.length)
+
+    def visits(self, loss: str) -> Generator[tuple[int, Any, LossSum]]:
+        """Yield each batch's number, the batch and its loss, with gradients where they are on."""
+        return visits(self.model, _Walk(self), self.loss(loss))
+
+    def _losses(
+        self,
+        loss: Any,
+        unimodal: dict[str, Any],
+        weight: float,
+        call: str | None,
+        target: str | None,
+    ) -> dict[str, BatchLoss]:
+        for name in unimodal:
+            one_of("a modality of unimodal", name, self.owners.modalities)
+        made = {
+            name: as_batch_loss(value, length=self.length, call=call, target=target)
+            for name, value in ({"fusion": loss} | unimodal).items()
+        }
+        if set(unimodal) == set(self.owners.modalities):
+            parts = {name: made[name] for name in unimodal}
+            made["total"] = total_loss(made["fusion"], parts, weight)
+        return made
+
+
+class _Walk:
+    """The subject's batches as something that can be walked twice."""
+
+    def __init__(self, subject: Subject):
+        self.subject = subject
+
+    def __iter__(self) -> Generator[Any]:
+        return self.subject.walk()
+
+
+def _original(model: Any) -> nn.Module:
+    """Return the module behind ``torch.compile`` and data parallel wrappers."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if isinstance(inner, nn.Module):
+            model = inner
+        elif isinstance(model, DataParallel | DistributedDataParallel):
+            model = model.module
+        elif isinstance(model, nn.Module):
+            return model
+        else:
+            raise MisuseError(f"model must be a torch module; got {type(model).__name__}")
+
+
+def _check_parameters(model: nn.Module) -> None:
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, UninitializedParameter):
+            raise SubjectError(f"parameter {name!r} has no shape yet: run one batch through first")
+        if parameter.is_meta:
+            raise SubjectError(f"parameter {name!r} is on the meta device: load weights first")
+        if parameter.is_complex():
+            raise SubjectError(f"parameter {name!r} is complex, and only real ones are measured")
+        bad = int((~torch.isfinite(parameter.detach())).sum()) if parameter.numel() else 0
+        if bad:
+            raise SubjectError(
+                f"parameter {name!r} holds {bad} NaN or infinite of {parameter.numel()} entries: "
+                "the model has diverged, measure an earlier checkpoint"
+            )
+
+
+def _device(device: str | torch.device | None, model: nn.Module) -> torch.device:
+    if device is None:
+        return next((p.device for p in model.parameters()), torch.device("cpu"))
+    try:
+        wanted = torch.device(device)
+    except RuntimeError as error:
+        raise MisuseError(f"device must be cpu, cuda or cuda:N; got {device!r}") from error
+    if wanted.type == "cuda" and not torch.cuda.is_available():
+        raise MisuseError(f"device {device!s} was asked for and CUDA is not there; use cpu")
+    return wanted
+
+
+def _dtype(
+    dtype: str | torch.dtype | None, model: nn.Module
+) -> tuple[torch.dtype | None, tuple[str, ...]]:
+    if dtype is not None:
+        name = dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")
+        return DTYPES[one_of("dtype", name, DTYPES)], ()
+    half = {p.dtype for p in model.parameters() if p.is_floating_point() and p.element_size() < 4}
+    if half:
+        name = str(half.pop()).removeprefix("torch.")
+        return torch.float32, (f"The model holds {name} parameters; it was measured in float32.",)
+    return None, ()
