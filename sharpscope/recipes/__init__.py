@@ -1,0 +1,39 @@
+"""Recipes: data set, model, method and settings by registered names.
+
+A checkpoint carries its recipe, so that data, model and losses can be rebuilt without running code
+from the file.
+"""
+
+from sharpscope.recipes.catalog import DEFAULTS as DEFAULTS
+from sharpscope.recipes.catalog import Defaults as Defaults
+from sharpscope.recipes.catalog import available as available
+from sharpscope.recipes.construction import build_dataset as build_dataset
+from sharpscope.recipes.construction import build_model as build_model
+from sharpscope.recipes.criteria import BatchLoss as BatchLoss
+from sharpscope.recipes.criteria import losses as losses
+from sharpscope.recipes.criteria import summed_loss as summed_loss
+from sharpscope.recipes.criteria import total_loss as total_loss
+from sharpscope.recipes.methods import METHODS as METHODS
+from sharpscope.recipes.methods import Method as Method
+from sharpscope.recipes.recipe import Recipe as Recipe
+from sharpscope.recipes.recipe import parse_recipe as parse_recipe
+from sharpscope.recipes.settings import Setting as Setting
+from sharpscope.recipes.settings import Value as Value
+
+__all__ = [
+    "DEFAULTS",
+    "METHODS",
+    "BatchLoss",
+    "Defaults",
+    "Method",
+    "Recipe",
+    "Setting",
+    "Value",
+    "available",
+    "build_dataset",
+    "build_model",
+    "losses",
+    "parse_recipe",
+    "summed_loss",
+    "total_loss",
+]
