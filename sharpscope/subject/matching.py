@@ -1,0 +1,186 @@
+"""Bring the names in a checkpoint and the names in a model together, or say how they differ."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from sharpscope.checks import nearest
+from sharpscope.errors import CheckpointError
+from sharpscope.subject.owners import clean
+from sharpscope.subject.wrappers import prefixes, strippings
+
+_SHOWN = 3
+
+
+class _Fit(NamedTuple):
+    """One reading of the file's names.
+
+    ``matched`` maps names in the model to names in the file.
+    """
+
+    matched: dict[str, str]
+    missing: list[str]
+    unexpected: list[str]
+    misfits: list[str]
+
+    @property
+    def faults(self) -> int:
+        return len(self.missing) + len(self.unexpected) + len(self.misfits)
+
+
+def match_state(
+    wanted: Mapping[str, Any],
+    state: Mapping[str, Any],
+    *,
+    prefix: str | None = None,
+    source: str = "the checkpoint",
+) -> dict[str, Any]:
+    """Return the checkpoint's tensors under the model's own names.
+
+    The prefixes ``module.``, ``model.`` and ``_orig_mod.``, however nested, are stripped where the
+    names fit the model's best without them. A tensor that the model uses under two names may be
+    saved under one of them, and the counters of BatchNorm may be absent.
+
+    Args:
+        wanted: The model's ``state_dict(keep_vars=True)``.
+        state: The checkpoint's.
+        prefix: Take only the tensors under this prefix.
+        source: What to call the checkpoint in messages.
+
+    Raises:
+        CheckpointError: If a tensor is missing, left over or of another shape.
+    """
+    if prefix is not None:
+        state = _under(state, prefix, source)
+    fit = _best_fit(wanted, state)
+    if fit.faults:
+        differences = _differences(fit, wanted)
+        advice = _advice(fit, wanted, state)
+        raise CheckpointError(f"{source} does not fit the model: {differences}; {advice}")
+    return {own: state[name] for own, name in fit.matched.items()}
+
+
+def identities(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return for each name what it shares with the other names of the same tensor."""
+    return {name: _identity(value) for name, value in wanted.items()}
+
+
+def dtype_name(value: Tensor) -> str:
+    """Return a dtype without its library."""
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _identity(value: Any) -> Any:
+    if not isinstance(value, Tensor) or value.numel() == 0 or value.is_meta:
+        return id(value)
+    return value.device, value.data_ptr(), value.shape, value.stride()
+
+
+def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]:
+    """Return the tensors under ``prefix``, without it."""
+    start = clean(prefix)
+    start = start if not start or start.endswith(".") else f"{start}."
+    chosen = {
+        clean(name).removeprefix(start): value
+        for name, value in state.items()
+        if clean(name).startswith(start)
+    }
+    if not chosen:
+        firsts = _firsts(state)
+        raise CheckpointError(
+            f"{source} has no tensor under the prefix {prefix!r}{nearest(start, firsts)}; its "
+            f"names begin with {_some(firsts)}"
+        )
+    return chosen
+
+
+def _firsts(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(f"{clean(name).partition('.')[0]}." for name in names))
+
+
+def _best_fit(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> _Fit:
+    shared = identities(wanted)
+    fits = [
+        _fit(wanted, ours, shared, state, theirs)
+        for ours in strippings(wanted)
+        for theirs in strippings(state)
+    ]
+    return min(fits, key=lambda fit: fit.faults)
+
+
+def _fit(
+    wanted: Mapping[str, Any],
+    ours: Mapping[str, str],
+    shared: Mapping[str, Any],
+    state: Mapping[str, Any],
+    theirs: Mapping[str, str],
+) -> _Fit:
+    """Compare one reading of the model's names with one of the file's."""
+    matched: dict[str, str] = {}
+    absent: list[str] = []
+    misfits: list[str] = []
+    for name, own in ours.items():
+        if name not in theirs:
+            absent.append(own)
+        elif difference := _difference(wanted[own], state[theirs[name]]):
+            misfits.append(f"{own!r} {difference}")
+        else:
+            matched[own] = theirs[name]
+    twins = {shared[own]: name for own, name in matched.items()}
+    matched |= {own: twins[shared[own]] for own in absent if shared[own] in twins}
+    missing = [
+        own for own in absent if own not in matched and not own.endswith("num_batches_tracked")
+    ]
+    return _Fit(matched, missing, [theirs[name] for name in theirs if name not in ours], misfits)
+
+
+def _difference(own: Any, value: Any) -> str:
+    """Return how an entry of the file differs from the model's in shape or kind, or nothing."""
+    if not isinstance(own, Tensor) or not isinstance(value, Tensor):
+        same = isinstance(own, Tensor) == isinstance(value, Tensor)
+        kinds = type(value).__name__, type(own).__name__
+        return "" if same else f"is a {kinds[0]} in the file and a {kinds[1]} in the model"
+    if own.shape != value.shape:
+        return f"is {list(value.shape)} in the file and {list(own.shape)} in the model"
+    if _kind(own) != _kind(value):
+        return f"is {dtype_name(value)} in the file and {dtype_name(own)} in the model"
+    return ""
+
+
+def _kind(value: Tensor) -> str:
+    if value.is_quantized or value.is_complex():
+        return dtype_name(value)
+    return "floating" if value.is_floating_point() else "whole"
+
+
+def _differences(fit: _Fit, wanted: Mapping[str, Any]) -> str:
+    parts: list[str] = []
+    if fit.missing:
+        parts.append(f"missing {len(fit.missing)} of {len(wanted)} ({_some(fit.missing)})")
+    if fit.unexpected:
+        parts.append(f"unexpected {len(fit.unexpected)} ({_some(fit.unexpected)})")
+    if fit.misfits:
+        parts.append(f"different {len(fit.misfits)} ({_some(fit.misfits, '{}', '; ')})")
+    return f"tensors {', '.join(parts)}"
+
+
+def _some(names: Sequence[str], form: str = "{!r}", between: str = ", ") -> str:
+    shown = [form.format(name) for name in names[:_SHOWN]]
+    more = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
+    return between.join(shown + more)
+
+
+def _advice(fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    for first in _firsts(state):
+        if _best_fit(wanted, _under(state, first, "")).faults == 0:
+            return f'all of it is there under one prefix: set prefix = "{first}" in [model]'
+    if not fit.matched and not fit.misfits:
+        parts = [part for part, _, _ in prefixes(state)]
+        return f"no name agrees (the file's parts are {_some(parts)}), this is another architecture"
+    if fit.missing and fit.unexpected:
+        like = difflib.get_close_matches(fit.missing[0], fit.unexpected, n=1, cutoff=0.6)
+        if like:
+            return f"is {like[0]!r} in the file an older name of {fit.missing[0]!r}?"
+    return "build the model as it was trained: compare the kwargs in [model] of sharpscope.toml"
