@@ -1,0 +1,8 @@
+"""Stage 3: numbers from an operator. An estimator is its settings; calling it does the work."""
+
+from sharpscope.estimators.cost import Progress as Progress
+from sharpscope.estimators.hutchinson import Hutchinson as Hutchinson
+from sharpscope.estimators.hutchplusplus import HutchPlusPlus as HutchPlusPlus
+from sharpscope.estimators.lanczos import TopEigenvalues as TopEigenvalues
+
+__all__ = ["HutchPlusPlus", "Hutchinson", "Progress", "TopEigenvalues"]

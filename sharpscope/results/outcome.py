@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     CONVERGED = "converged"
     COMPLETED = "completed"
     BUDGET_SPENT = "budget_spent"
+    STAGNATED = "stagnated"
     NOT_FINITE = "not_finite"
 
     @property
@@ -30,6 +31,10 @@ _ADVICE = {
     Outcome.BUDGET_SPENT: (
         "The budget was spent before the target was reached: raise --budget or --max-seconds, "
         "or accept the error with a larger --rtol."
+    ),
+    Outcome.STAGNATED: (
+        "Rounding keeps the residual above the target: measure with --dtype float64, or accept the "
+        "residual with a larger --rtol."
     ),
     Outcome.NOT_FINITE: (
         "A product was not finite: measure with --dtype float64, and look for an operation whose "

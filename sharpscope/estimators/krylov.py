@@ -1,0 +1,90 @@
+"""A Lanczos basis that grows by one product a step and stays orthonormal."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from sharpscope.estimators.cost import Meter
+from sharpscope.operators import SymmetricOperator
+from sharpscope.streams import gaussian, stream
+
+
+class Krylov:
+    """The basis ``q_1 … q_m`` and the tridiagonal matrix ``QᵀAQ`` of the Lanczos recurrence.
+
+    Attributes:
+        operator: The operator A.
+        alpha: Diagonal, one entry a step.
+        beta: What couples step j to step j + 1; 0 where a subspace closed and a new random
+            start follows.
+        starts: Number of random starts so far.
+    """
+
+    def __init__(self, operator: SymmetricOperator, meter: Meter, seed: int):
+        self.operator = operator
+        self.alpha: list[float] = []
+        self.beta: list[float] = []
+        self.starts = 0
+        self._meter = meter
+        self._seed = seed
+        self._rows = torch.empty(0, operator.dim, dtype=operator.dtype, device=operator.device)
+        self._next = self._start()
+
+    @property
+    def size(self) -> int:
+        """Number of basis vectors."""
+        return len(self.alpha)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the basis spans an invariant subspace: its Ritz pairs are exact."""
+        return bool(self.beta) and self.beta[-1] == 0
+
+    def step(self) -> bool:
+        """Add one vector; return whether its product was finite."""
+        index = self.size
+        self._store(index, self._next)
+        product = self._meter.timed(self.operator, self._next[:, None])
+        image = product.columns[:, 0]
+        self.alpha.append(product.quadratic.item())
+        if not (math.isfinite(self.alpha[-1]) and bool(torch.isfinite(image).all())):
+            return False
+        rest = self._orthogonal(image)
+        beta = rest.double().norm().item()
+        scale = max(image.double().norm().item(), max(map(abs, self.alpha)))
+        # A remainder of the size of rounding is no direction: the subspace has closed.
+        if beta <= 32 * torch.finfo(rest.dtype).eps * scale:
+            self.beta.append(0.0)
+            if self.size < self.operator.dim:
+                self._next = self._start()
+        else:
+            self.beta.append(beta)
+            self._next = rest / beta
+        return True
+
+    def combine(self, coefficients: Tensor) -> Tensor:
+        """Return unit vectors ``Q s`` for the columns s of ``coefficients`` ``[size, k]``."""
+        vectors = self._rows[: self.size].T @ coefficients.to(self._rows)
+        return vectors / vectors.norm(dim=0)
+
+    def _start(self) -> Tensor:
+        vector = gaussian(self.operator.dim, stream(self._seed, "eigen", self.starts))
+        self.starts += 1
+        vector = self._orthogonal(vector.to(self.operator.device, self.operator.dtype))
+        return vector / vector.norm()
+
+    def _orthogonal(self, vector: Tensor) -> Tensor:
+        """Return what is left of ``vector`` outside the basis; twice is enough (Kahan, Parlett)."""
+        rows = self._rows[: self.size]
+        for _ in range(2):
+            vector = vector - rows.T @ (rows @ vector)
+        return vector
+
+    def _store(self, index: int, vector: Tensor) -> None:
+        if index == len(self._rows):
+            room = min(self.operator.dim, max(16, 2 * index))
+            grown = self._rows.new_empty(room, self.operator.dim)
+            grown[:index] = self._rows
+            self._rows = grown
+        self._rows[index] = vector

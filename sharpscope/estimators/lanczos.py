@@ -1,0 +1,175 @@
+"""Extreme eigenvalues at both ends by Lanczos with full reorthogonalization."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.linalg import eigh_tridiagonal
+
+from sharpscope.checks import at_least, positive
+from sharpscope.estimators.common import as_operator, record
+from sharpscope.estimators.cost import Meter, Watcher
+from sharpscope.estimators.krylov import Krylov
+from sharpscope.estimators.probing import all_finite
+from sharpscope.estimators.statistics import data_errors_of_forms
+from sharpscope.operators import SymmetricOperator
+from sharpscope.results import EigenResult, Outcome
+from sharpscope.subject import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopEigenvalues:
+    """Find the k largest and the k smallest eigenvalues, signs kept.
+
+    Lanczos with full reorthogonalization from a random start (Lanczos, 1950; Parlett, 1998),
+    until the bound ``|β_m s_{m,i}|`` of every wanted Ritz pair is at most ``rtol · max|θ|``. The
+    vectors found are then multiplied once more: values and residuals printed are those of that
+    product, not the bound. A Ritz value never lies outside the spectrum.
+
+    Args:
+        k: Eigenvalues wanted at each end.
+        rtol: Residual ``‖Ax − λx‖`` to reach, relative to the largest ``|λ|``.
+        budget: Products that may be spent; at least 2k + 2.
+        max_seconds: Seconds that may be spent.
+        seed: Names the random start.
+        keep_vectors: Put the eigenvectors into the result.
+
+    Raises:
+        MisuseError: If a setting is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from sharpscope.estimators import TopEigenvalues
+        >>> from sharpscope.operators import DenseOperator
+        >>> found = TopEigenvalues()(DenseOperator(torch.diag(torch.tensor([1.0, -3.0, 2.0]))))
+        >>> [round(value, 4) for value in (found.largest, found.smallest, found.largest_magnitude)]
+        [2.0, -3.0, -3.0]
+    """
+
+    k: int = 1
+    rtol: float = 1e-3
+    budget: int = 2000
+    max_seconds: float | None = None
+    seed: int = 0
+    keep_vectors: bool = False
+
+    def __post_init__(self) -> None:
+        at_least("k", self.k, 1)
+        positive("rtol", self.rtol)
+        least = 2 * self.k + 2
+        at_least("budget", self.budget, least, f"products; {2 * self.k} check the eigenvectors")
+        if self.max_seconds is not None:
+            positive("max_seconds", self.max_seconds)
+        at_least("seed", self.seed, 0)
+
+    def __call__(
+        self,
+        target: Subject | SymmetricOperator,
+        modality: str | None = None,
+        *,
+        loss: str | None = None,
+        watcher: Watcher | None = None,
+    ) -> EigenResult:
+        """Return the extremes of an operator, or of a subject's Hessian on ``modality``."""
+        operator = as_operator(target, modality, loss)
+        meter = Meter(self.budget, self.max_seconds, watcher)
+        with operator.session():
+            krylov = Krylov(operator, meter, self.seed)
+            outcome = self._grow(krylov, meter)
+            if outcome is Outcome.NOT_FINITE:
+                return self._result(operator, meter, outcome)
+            return self._checked(krylov, meter, outcome)
+
+    def _grow(self, krylov: Krylov, meter: Meter) -> Outcome:
+        """Add Lanczos vectors until both ends have converged, or something is spent."""
+        wanted = min(krylov.operator.dim, 2 * self.k)
+        check = wanted
+        while True:
+            if not krylov.step():
+                return Outcome.NOT_FINITE
+            size = krylov.size
+            meter.tell(meter.budget)
+            spent = meter.left < 2 * self.k + 1 or meter.late
+            if size == krylov.operator.dim:
+                return Outcome.CONVERGED
+            if size >= wanted and (size >= check or spent):
+                if self._converged(krylov):
+                    return Outcome.CONVERGED
+                # Each look costs a small eigenproblem; looks every few percent cost little.
+                check = size + max(1, size // 16)
+            if spent:
+                return Outcome.BUDGET_SPENT
+
+    def _converged(self, krylov: Krylov) -> bool:
+        if krylov.closed:
+            # An invariant subspace shows one copy of a repeated eigenvalue for each start.
+            return krylov.starts >= self.k
+        values, vectors = _ritz(krylov)
+        ends = _ends(len(values), self.k)
+        bounds = abs(krylov.beta[-1] * vectors[-1, ends])
+        return bool((bounds <= self.rtol * abs(values).max()).all())
+
+    def _checked(self, krylov: Krylov, meter: Meter, outcome: Outcome) -> EigenResult:
+        """Return the record after one more product with each vector found."""
+        values, small = _ritz(krylov)
+        ends = _ends(len(values), self.k)
+        coefficients = torch.as_tensor(np.ascontiguousarray(small[:, ends]))
+        vectors = krylov.combine(coefficients)
+        products = meter.timed(krylov.operator, vectors)
+        if not all_finite(products):
+            return self._result(krylov.operator, meter, Outcome.NOT_FINITE)
+        quotients = products.quadratic / vectors.double().square().sum(0)
+        scale = max(abs(values).max(), quotients.abs().max().item())
+        remainder = products.columns.double() - vectors.double() * quotients
+        residuals = remainder.norm(dim=0) / scale if scale > 0 else remainder.norm(dim=0)
+        if outcome is Outcome.CONVERGED and residuals.max() > self.rtol:
+            outcome = Outcome.STAGNATED
+        order = quotients.argsort(descending=True)
+        errors = data_errors_of_forms(products.forms, products.weights)
+        return self._result(
+            krylov.operator,
+            meter,
+            outcome,
+            eigenvalues=tuple(quotients[order].tolist()),
+            residuals=tuple(residuals[order].tolist()),
+            data_errors=tuple(errors[i] for i in order.tolist()) if errors else None,
+            vectors=vectors.T[order].cpu().numpy() if self.keep_vectors else None,
+        )
+
+    def _result(
+        self,
+        operator: SymmetricOperator,
+        meter: Meter,
+        outcome: Outcome,
+        *,
+        eigenvalues: tuple[float, ...] = (),
+        residuals: tuple[float, ...] = (),
+        data_errors: tuple[float, ...] | None = None,
+        vectors: np.ndarray | None = None,
+    ) -> EigenResult:
+        report = operator.report()
+        return EigenResult(
+            eigenvalues=eigenvalues,
+            residuals=residuals,
+            largest=eigenvalues[0] if eigenvalues else None,
+            smallest=eigenvalues[-1] if eigenvalues else None,
+            largest_magnitude=max(eigenvalues, key=abs) if eigenvalues else None,
+            data_errors=data_errors,
+            vectors=vectors,
+            outcome=outcome,
+            method="lanczos",
+            notes=report.notes,
+            **record(operator, report, meter, asdict(self)),
+        )
+
+
+def _ritz(krylov: Krylov) -> tuple[np.ndarray, np.ndarray]:
+    """Return the eigenvalues (ascending) and eigenvectors of the tridiagonal matrix."""
+    found: Any = eigh_tridiagonal(np.array(krylov.alpha), np.array(krylov.beta[:-1]))
+    return found
+
+
+def _ends(size: int, k: int) -> list[int]:
+    """Return the places of the k smallest and the k largest of ``size`` ascending values."""
+    return sorted({*range(min(k, size)), *range(max(0, size - k), size)})

@@ -1,0 +1,90 @@
+"""Error bars: of probes by Student's t, of the data by batches."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from scipy import stats
+from torch import Tensor
+
+# Fewer values give a Student interval that a skewed spectrum breaks too easily.
+INTERVAL_PROBES = 10
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean of independent terms with its standard error.
+
+    Attributes:
+        value: The mean.
+        error: Standard error, ``s / √n``.
+        count: Number of terms; 0 for a value that is exact.
+    """
+
+    value: float
+    error: float
+    count: int
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % interval by Student's t, from ten terms on; a point where nothing is random."""
+        if self.count == 0:
+            return self.value, self.value
+        if self.count < INTERVAL_PROBES:
+            return None
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, self.count - 1)) * self.error
+        return self.value - half, self.value + half
+
+
+def mean(terms: Tensor) -> Mean:
+    """Return the mean of at least two terms ``[n]`` and its standard error."""
+    variance, center = torch.var_mean(terms.double())
+    return Mean(center.item(), math.sqrt(variance.item() / len(terms)), len(terms))
+
+
+def probes_needed(found: Mean, target: float) -> float:
+    """Return how many terms in all would bring the standard error down to ``target``."""
+    if found.error == 0:
+        return found.count
+    return math.inf if target == 0 else found.count * (found.error / target) ** 2
+
+
+def data_error_of_probes(forms: Tensor, weights: Tensor, exact: Tensor) -> float | None:
+    """Return the standard error of a trace over batches as a sample of the data.
+
+    With residuals ``r_bp = e_b + f_bp − R_p w_b`` of batch b under probe p, products of residuals
+    under two different probes are free of probe noise: ``mean_{p≠q} r_bp r_bq`` is unbiased for
+    the square of batch b's true residual. The variance of the ratio ``Σ S_b / Σ w_b`` is then
+    ``B / (B − 1) Σ_b mean_{p≠q} r_bp r_bq / (Σ w_b)²``.
+
+    Args:
+        forms: ``f_bp``, float64 ``[batches, probes]``, sums over items.
+        weights: ``w_b``, ``[batches]``.
+        exact: ``e_b``, the part without probe noise, ``[batches]``.
+
+    Returns:
+        The error; None below two batches or two probes, or where probe noise hides it.
+    """
+    batches, probes = forms.shape
+    if batches < 2 or probes < 2:
+        return None
+    terms = forms + exact[:, None]
+    residuals = terms - weights[:, None] * (terms.sum(0) / weights.sum())
+    crossed = residuals.sum(1).square() - residuals.square().sum(1)
+    squares = (crossed / (probes * (probes - 1))).sum().item()
+    return _ratio_error(squares, batches, weights) if squares > 0 else None
+
+
+def data_errors_of_forms(forms: Tensor, weights: Tensor) -> tuple[float, ...] | None:
+    """Return the standard error of each quadratic form ``[batches, k]`` over batches, or None."""
+    batches = len(weights)
+    if batches < 2:
+        return None
+    residuals = forms - weights[:, None] * (forms.sum(0) / weights.sum())
+    squares = residuals.square().sum(0)
+    return tuple(_ratio_error(square.item(), batches, weights) for square in squares)
+
+
+def _ratio_error(squares: float, batches: int, weights: Tensor) -> float:
+    return math.sqrt(batches / (batches - 1) * squares) / weights.sum().item()

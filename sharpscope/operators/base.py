@@ -1,0 +1,125 @@
+"""The interface of an operator: ``dim``, ``matvec``, ``matmat``, and what a result says of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+from sharpscope.errors import MisuseError
+
+
+@dataclass(frozen=True)
+class Products:
+    """Products with several vectors, and their quadratic forms batch by batch.
+
+    Attributes:
+        columns: ``A V``, shape ``[dim, vectors]``.
+        forms: ``v_jᵀ S_b v_j`` before division by the total weight, float64 ``[batches, vectors]``.
+        weights: Weight of each batch, float64 ``[batches]``; ``A = Σ_b S_b / Σ_b w_b``.
+    """
+
+    columns: Tensor
+    forms: Tensor
+    weights: Tensor
+
+    @property
+    def quadratic(self) -> Tensor:
+        """``v_jᵀ A v_j`` in float64, shape ``[vectors]``."""
+        return self.forms.sum(0) / self.weights.sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a result says about the operator it came from."""
+
+    name: str
+    modality: str
+    parameters: int
+    samples: int
+    loss: str
+    loss_value: float
+    gradient_norm: float | None = None
+    parameter_norm: float | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    notes: tuple[str, ...] = ()
+
+
+class SymmetricOperator(ABC):
+    """A symmetric matrix known by its products.
+
+    Attributes:
+        dim: Number of rows.
+        dtype: Dtype of the vectors.
+        device: Device of the vectors.
+    """
+
+    dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @abstractmethod
+    def products(self, vectors: Tensor) -> Products:
+        """Return the products with the columns of ``vectors`` ``[dim, k]`` in one pass."""
+
+    @abstractmethod
+    def report(self) -> Report:
+        """Return what a result says about this operator; asked inside its session."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """Return the block inside which many products cost no repeated preparation."""
+        return nullcontext()
+
+    def matmat(self, vectors: Tensor) -> Tensor:
+        """Return ``A V`` for ``V`` of shape ``[dim, k]``."""
+        return self.products(self._checked(vectors, ndim=2)).columns
+
+    def matvec(self, vector: Tensor) -> Tensor:
+        """Return ``A v`` for ``v`` of shape ``[dim]``."""
+        return self.products(self._checked(vector, ndim=1)[:, None]).columns[:, 0]
+
+    def as_scipy(self) -> LinearOperator:
+        """Return the operator for scipy's solvers: numpy in and out, same products.
+
+        Example:
+            >>> import torch
+            >>> from scipy.sparse.linalg import eigsh
+            >>> from sharpscope.operators import DenseOperator
+            >>> operator = DenseOperator(torch.diag(torch.tensor([1.0, -3.0, 2.0]).double()))
+            >>> print(eigsh(operator.as_scipy(), k=1, which="SA")[0].round(6))
+            [-3.]
+        """
+        return _ScipyFace(self)
+
+    def _checked(self, vectors: Tensor, *, ndim: int) -> Tensor:
+        if vectors.ndim != ndim or vectors.shape[0] != self.dim:
+            wanted = f"[{self.dim}]" if ndim == 1 else f"[{self.dim}, k]"
+            raise MisuseError(
+                f"the vector must have the shape {wanted} of the Selection; "
+                f"got {list(vectors.shape)}"
+            )
+        return vectors.to(self.device, self.dtype)
+
+
+class _ScipyFace(LinearOperator):
+    """An operator as scipy wants it; symmetric, so it is its own adjoint."""
+
+    def __init__(self, operator: SymmetricOperator):
+        self.operator = operator
+        dtype = torch.empty(0, dtype=operator.dtype).numpy().dtype
+        super().__init__(dtype, (operator.dim, operator.dim))
+
+    def _matmat(self, X: np.ndarray) -> np.ndarray:
+        vectors = torch.as_tensor(np.ascontiguousarray(X))
+        return self.operator.matmat(vectors).cpu().numpy()
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        return self._matmat(x.reshape(-1, 1)).reshape(x.shape)
+
+    def _adjoint(self) -> "_ScipyFace":  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self
