@@ -37,7 +37,7 @@ class Checkpoint:
             the key of the file's root is "".
         keys: Keys of the top level.
         recipe: How to rebuild the subject, in a checkpoint of ours.
-        metrics: Metrics stored beside the weights, if any.
+        metrics: Metrics stored beside the weights, if any, as plain types.
         epoch: Epoch stored beside the weights, if any.
         unpickled: Whether code from the file was run to read it, which needs ``trust``.
     """
@@ -123,7 +123,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
         states=states,
         keys=tuple(str(key) for key in top),
         recipe=top["recipe"] if ours else None,
-        metrics=metrics if isinstance(metrics, Mapping) else None,
+        metrics=_plain(metrics) if isinstance(metrics, Mapping) else None,
         epoch=epoch if isinstance(epoch, int) else None,
         unpickled=unpickled,
     )
@@ -186,3 +186,14 @@ def _described(root: Any) -> str:
         keys = ", ".join(repr(key) for key in list(cast(Mapping[Any, Any], root))[:8])
         return f"a mapping with the keys {keys}" if keys else "an empty mapping"
     return f"a {type(root).__name__}"
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` as types that JSON has; numbers in tensors as numbers, the rest as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in cast(list[Any], value)]
+    if isinstance(value, Tensor):
+        return value.tolist()
+    return value if isinstance(value, str | int | float | None) else str(value)
