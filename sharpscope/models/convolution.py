@@ -30,7 +30,7 @@ class ConvEncoder2d(nn.Module):
     Args:
         shape: (channels, height, width) of one image.
         width: Numbers in the embedding.
-        channels: Filters of the first block; the later ones have twice as many.
+        channels: Filters of the first block; each later one has twice as many.
         dropout: Share of the last feature map set to zero in training.
 
     Example:
@@ -40,13 +40,13 @@ class ConvEncoder2d(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], *, width: int = 32, channels: int = 16, dropout: float = 0.0
+        self, shape: tuple[int, ...], *, width: int = 32, channels: int = 8, dropout: float = 0.0
     ) -> None:
         super().__init__()
         depth, height, breadth = shape
         layers: list[nn.Module] = []
         for block in range(_halvings(min(height, breadth))):
-            filters = channels if block == 0 else 2 * channels
+            filters = channels * 2**block
             layers += [
                 nn.Conv2d(depth, filters, 3, padding=1, bias=False),
                 nn.BatchNorm2d(filters),
@@ -67,7 +67,7 @@ class ConvEncoder1d(nn.Module):
     Args:
         shape: (channels, time) of one series.
         width: Numbers in the embedding.
-        channels: Filters of the first block; the later ones have twice as many.
+        channels: Filters of the first block; each later one has twice as many.
         dropout: Share of the last feature map set to zero in training.
 
     Example:
@@ -83,12 +83,12 @@ class ConvEncoder1d(nn.Module):
         depth, time = shape
         layers: list[nn.Module] = []
         for block in range(_halvings(time)):
-            filters = channels if block == 0 else 2 * channels
+            filters = channels * 2**block
             layers += [
                 nn.Conv1d(depth, filters, 3, padding=1, bias=False),
                 nn.BatchNorm1d(filters),
                 nn.ReLU(),
-                nn.MaxPool1d(2),
+                nn.AvgPool1d(2),
             ]
             depth, time = filters, time // 2
         self.layers = nn.Sequential(*layers, *_embedding(depth * time, width, dropout))
