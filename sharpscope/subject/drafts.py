@@ -70,9 +70,9 @@ name = "<cross_entropy, bce_with_logits or mse>"    # <- fill in
 
 _ENCODERS = """\
 [encoders]
-# modality = the parts of the model that embed it: a path of attributes as in
-# model.named_parameters(), a glob such as "cxr.layer4.*", or a list of them. The names on the left
-# are yours to choose. What no line names is "shared" (fusion, heads).
+# On the left the name of a modality, yours to choose; on the right the parts of the model that
+# embed it: a path of attributes as in model.named_parameters(), a glob such as "cxr.layer4.*", or a
+# list of them. What no line names is "shared" (fusion, heads).
 {lines}
 # The parts of this file, with their parameters:
 {parts}

@@ -1,0 +1,313 @@
+"""A subject is rebuilt from a recipe or a spec, and every missing piece is named."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from sharpscope.errors import CheckpointError, MisuseError, SpecError
+from sharpscope.recipes import build_dataset, build_model, parse_recipe
+from sharpscope.recipes import losses as recipe_losses
+from sharpscope.subject.rebuild import load_model, load_subject
+from sharpscope.subject.specs import read_spec
+
+CODE = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+class Two(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.ehr_model = nn.Linear(3, hidden)
+        self.cxr_model = nn.Sequential(nn.Linear(5, hidden), nn.BatchNorm1d(hidden))
+        self.head = nn.Linear(2 * hidden, 2)
+    def forward(self, ehr, cxr):
+        return self.head(torch.cat([self.ehr_model(ehr), self.cxr_model(cxr)], 1))
+
+def build(hidden=4):
+    return Two(hidden)
+
+def number():
+    return 3
+
+def loader(items=6, batch_size=4):
+    g = torch.Generator().manual_seed(0)
+    ehr, cxr = torch.randn(items, 3, generator=g), torch.randn(items, 5, generator=g)
+    target = torch.arange(items) % 2
+    cuts = [slice(i, i + batch_size) for i in range(0, items, batch_size)]
+    return [(ehr[c], cxr[c], target[c]) for c in cuts]
+
+def fixed():
+    return loader()
+
+def generator():
+    yield from loader()
+
+def any_size(**kwargs):
+    return loader(**kwargs)
+
+def ehr_loss():
+    def loss(model, batch):
+        return F.mse_loss(model.ehr_model(batch[0]), torch.zeros(len(batch[0]), 4))
+    return loss
+"""
+
+SPEC = """
+[model]
+factory = "{module}:build"
+[data]
+test = "{module}:loader"
+[loss]
+name = "cross_entropy"
+[encoders]
+ehr = "ehr_model"
+cxr = "cxr_model"
+"""
+
+
+class Foreign:
+    """A folder with somebody's own code, a checkpoint and a spec."""
+
+    def __init__(self, folder: Path, module: str):
+        self.folder, self.module = folder, module
+        (folder / f"{module}.py").write_text(CODE)
+        self.spec = folder / "sharpscope.toml"
+        self.write(SPEC)
+        self.path = folder / "theirs.pt"
+        torch.manual_seed(0)
+        self.model = __import__(module).build()
+        torch.save({"state_dict": self.model.state_dict(), "epoch": 3}, self.path)
+
+    def write(self, text: str):
+        self.spec.write_text(text.replace("{module}", self.module))
+
+    def refused(self, error: type[Exception] = SpecError, **options: Any) -> str:
+        with pytest.raises(error) as caught:
+            load_subject(self.path, self.spec, **options)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    module = f"own_code_{abs(hash(tmp_path))}"
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with torch.random.fork_rng():
+        yield Foreign(tmp_path, module)
+    sys.modules.pop(module)
+
+
+def loss_of(model: nn.Module, batches: Any) -> float:
+    """Return the mean cross entropy over all items, written out."""
+    total = sum(F.cross_entropy(model(*b[:-1]), b[-1], reduction="sum").item() for b in batches)
+    return total / sum(len(b[-1]) for b in batches)
+
+
+def mean_loss(subject: Any, name: str = "fusion") -> float:
+    """Return the subject's own mean loss."""
+    with torch.no_grad():
+        sums = [subject.loss(name)(subject.model, batch) for batch in subject.walk()]
+    return sum(float(s.total) for s in sums) / sum(s.weight for s in sums)
+
+
+def test_a_foreign_checkpoint_becomes_the_subject_it_was(foreign: Foreign):
+    subject = load_subject(foreign.path, foreign.spec)
+    batches = __import__(foreign.module).loader()
+    assert subject.model.training, "flags stay as the factory left them"
+    subject.model.eval()
+    assert mean_loss(subject) == pytest.approx(loss_of(foreign.model.eval(), batches), rel=1e-6)
+    assert subject.parts == ("ehr", "cxr", "shared")
+    assert subject.select("ehr").dim == 16
+    facts = subject.provenance
+    assert (facts["split"], facts["spec"], facts["epoch"]) == ("test", str(foreign.spec), 3)
+    assert facts["spec_sha256"] == read_spec(foreign.spec).sha256
+    assert len(facts["checkpoint_sha256"]) == 64
+
+
+def test_samples_batch_size_and_dtype_reach_the_subject(foreign: Foreign):
+    subject = load_subject(foreign.path, foreign.spec, samples=5, batch_size=2, dtype="float64")
+    batches = list(subject.walk())
+    assert [len(batch[-1]) for batch in batches] == [2, 2, 1]
+    assert batches[0][0].dtype == torch.float64
+    foreign.write(SPEC.replace("loader", "any_size"))
+    subject = load_subject(foreign.path, foreign.spec, batch_size=3)
+    assert [len(batch[-1]) for batch in subject.walk()] == [3, 3]
+
+
+def test_a_unimodal_loss_of_the_spec(foreign: Foreign):
+    foreign.write(SPEC + '[loss.unimodal]\nehr = "{module}:ehr_loss"\n')
+    subject = load_subject(foreign.path, foreign.spec)
+    batches = __import__(foreign.module).loader()
+    every = torch.cat([foreign.model.ehr_model(batch[0]) for batch in batches])
+    assert mean_loss(subject, "ehr") == pytest.approx(every.square().mean().item(), rel=1e-6)
+
+
+def test_call_and_target_of_the_spec_reach_the_loss(foreign: Foreign):
+    foreign.write(SPEC.replace('"cross_entropy"', '"cross_entropy"\ncall = "args"\ntarget = "t"'))
+    subject = load_subject(foreign.path, foreign.spec)
+    subject.model.eval()
+    ehr, cxr, target = __import__(foreign.module).loader()[0]
+    found = subject.loss("fusion")(subject.model, {"ehr": ehr, "cxr": cxr, "t": target})
+    wanted = F.cross_entropy(subject.model(ehr, cxr), target, reduction="sum")
+    assert torch.equal(found.total, wanted)
+
+
+def test_the_split_is_train_or_the_only_one_or_the_one_asked_for(foreign: Foreign):
+    two = SPEC.replace("[loss]", 'train = "{module}:fixed"\n[loss]')
+    foreign.write(two)
+    assert load_subject(foreign.path, foreign.spec).provenance["split"] == "train"
+    subject = load_subject(foreign.path, foreign.spec, split="test")
+    assert subject.provenance["split"] == "test"
+    assert foreign.refused(MisuseError, split="val") == (
+        f"{foreign.spec} has no split 'val', only train, test: add val = \"module:function\" to "
+        "[data]"
+    )
+    assert foreign.refused(MisuseError, split="tset") == (
+        "split must be 'train', 'val' or 'test'; got 'tset'; did you mean 'test'?"
+    )
+
+
+def test_the_model_alone_needs_no_data_no_loss_and_no_encoders(foreign: Foreign):
+    foreign.write('[model]\nfactory = "{module}:build"\n')
+    loaded = load_model(foreign.path, foreign.spec)
+    assert loaded.encoders == {}
+    for (name, own), theirs in zip(
+        loaded.model.state_dict().items(), foreign.model.state_dict().values(), strict=True
+    ):
+        assert torch.equal(own, theirs), name
+
+
+MISSING = [
+    ("[data]\ntest = \"{module}:loader\"\n", 'names no data: add [data] with test = '
+     '"module:function", which returns the batches'),
+    ("[loss]\nname = \"cross_entropy\"\n", 'names no loss: add [loss] with name = '
+     '"cross_entropy", "bce_with_logits" or "mse", or a factory'),
+    ("[encoders]\nehr = \"ehr_model\"\ncxr = \"cxr_model\"\n", "names no encoders: add [encoders] "
+     'with a line modality = "module path" for each'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("section", "message"), MISSING)
+def test_a_section_that_is_needed_is_named(foreign: Foreign, section: str, message: str):
+    foreign.write(SPEC.replace(section, ""))
+    assert foreign.refused() == f"{foreign.spec} {message}"
+
+
+RETURNS = [
+    (":build", ":number", {}, 'model.factory = "{0}:number" must return a torch.nn.Module; it '
+     "returned int"),
+    (":loader", ":number", {}, 'data.test = "{0}:number" must return a loader or a list of '
+     "batches; it returned int"),
+    (":loader", ":generator", {}, 'data.test = "{0}:generator" returned a generator, which can be '
+     "walked only once: return a DataLoader or a list"),
+    (":loader", ":fixed", {"batch_size": 2}, 'data.test = "{0}:fixed" takes no batch_size, so the '
+     "batches are as it makes them: leave --batch-size out, or give the function that argument"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "options", "message"), RETURNS)
+def test_a_factory_that_gives_the_wrong_thing_is_named(
+    foreign: Foreign, old: str, new: str, options: Any, message: str
+):
+    foreign.write(SPEC.replace(old, new))
+    assert foreign.refused(**options) == f"{foreign.spec}: {message.format(foreign.module)}"
+
+
+def test_a_batch_size_below_one(foreign: Foreign):
+    assert foreign.refused(MisuseError, batch_size=0) == (
+        "batch_size must be a whole number of at least 1; got 0"
+    )
+
+
+def test_a_wrong_architecture_names_the_file(foreign: Foreign):
+    foreign.write(SPEC.replace(':build"', ':build"\nkwargs = { hidden = 3 }'))
+    message = foreign.refused(CheckpointError)
+    assert message.startswith(f"{foreign.path} does not fit the model: tensors different 9 (")
+    assert "'ehr_model.weight' is [4, 3] in the file and [3, 3] in the model" in message
+
+
+def test_state_and_prefix_of_the_spec_are_used(foreign: Foreign):
+    state = {f"net.{name}": value for name, value in foreign.model.state_dict().items()}
+    torch.save({"ema": state | {"criterion.w": torch.ones(2)}, "model": {"x": torch.ones(2)}},
+               foreign.path)  # fmt: skip
+    foreign.write(SPEC.replace("[data]", 'state = "ema"\nprefix = "net."\n[data]'))
+    loaded = load_model(foreign.path, foreign.spec)
+    assert torch.equal(loaded.model.get_parameter("head.bias"), foreign.model.head.bias)
+
+
+def test_notes_tell_what_was_changed_while_loading(foreign: Foreign):
+    torch.save(foreign.model.half(), foreign.path)
+    loaded = load_model(foreign.path, foreign.spec, trust=True)
+    assert loaded.notes == (
+        "10 tensors stored as float16 were loaded as float32.",
+        "The checkpoint was trusted: its pickle was run.",
+    )
+    assert loaded.provenance["notes"] == list(loaded.notes)
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory):
+    """Return a recipe and the path of a checkpoint that carries it."""
+    recipe = parse_recipe("mfeat:fou+kar", method="late", seed=5)
+    model = build_model(recipe, build_dataset(recipe))
+    with torch.no_grad():
+        for i, p in enumerate(model.parameters()):
+            p.add_(0.01 * i)
+    path = tmp_path_factory.mktemp("runs") / "mfeat.pt"
+    content = {
+        "format": "sharpscope/checkpoint",
+        "format_version": 1,
+        "sharpscope_version": "0.1.0",
+        "recipe": recipe.to_dict(),
+        "state_dict": model.state_dict(),
+        "metrics": {"test": {"accuracy": torch.tensor(0.5)}},
+        "epoch": 2,
+    }
+    torch.save(content, path)
+    return recipe, model, path
+
+
+def test_a_recipe_is_rebuilt_with_its_data_and_losses(ours: Any):
+    recipe, model, path = ours
+    subject = load_subject(path, batch_size=100)
+    dataset = build_dataset(recipe)
+    batches = dataset.splits["train"].batches(64)
+    for name, loss in recipe_losses(recipe, dataset).items():
+        with torch.no_grad():
+            terms = [loss(model.eval(), batch) for batch in batches]
+        wanted = sum(float(total) for total, _ in terms) / sum(weight for _, weight in terms)
+        subject.model.eval()
+        assert mean_loss(subject, name) == pytest.approx(wanted, rel=1e-5)
+    assert subject.parts == ("fou", "kar", "shared")
+    facts = subject.provenance
+    assert (facts["split"], facts["recipe"]) == ("train", recipe.to_dict())
+    assert facts["metrics"] == {"test": {"accuracy": 0.5}}
+    assert load_subject(path, split="test").provenance["split"] == "test"
+
+
+def test_a_split_that_a_recipe_does_not_have(ours: Any):
+    with pytest.raises(MisuseError) as caught:
+        load_subject(ours[2], split="tets")
+    assert str(caught.value) == (
+        "split must be 'train', 'val' or 'test'; got 'tets'; did you mean 'test'?"
+    )
+
+
+def test_rebuilding_a_recipe_leaves_the_random_state_alone(ours: Any):
+    before = torch.get_rng_state()
+    load_subject(ours[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_recipe_cannot_name_code(ours: Any, tmp_path: Path):
+    content = torch.load(ours[2], weights_only=True)
+    content["recipe"]["dataset"] = "os:getcwd"
+    path = tmp_path / "evil.pt"
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="the recipe in the file cannot be used: "):
+        load_model(path)
