@@ -9,6 +9,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.results import write_whole
 from sharpscope.subject.checkpoints import Checkpoint, State, read_checkpoint
 from sharpscope.subject.guesses import guess_encoders, guess_prefix
+from sharpscope.subject.owners import clean
 from sharpscope.subject.specs import SPEC_NAME
 from sharpscope.subject.wrappers import parameter_count, prefixes
 
@@ -22,7 +23,7 @@ _HEAD = """\
 # Replace each "<...>" in a line marked "<- fill in", and look over the lines marked "<- check"; the
 # rest may stay. "module:function" is a function of your own code: build in my_project/models.py is
 # "my_project.models:build". Modules are looked for in the folder of this file first.
-# Then:  sharpscope show {checkpoint}
+# Then:  sharpscope show {checkpoint}    and    sharpscope trace {checkpoint}
 """
 
 _MODEL = """\
@@ -192,7 +193,9 @@ def _encoder_lines(encoders: dict[str, list[str]]) -> str:
 
 
 def _part_lines(state: State) -> str:
-    parts = [(_in_comment(part), parameters) for part, _, parameters in prefixes(state)]
+    prefix = guess_prefix(state) or ""
+    inside = {name: value for name, value in state.items() if clean(name).startswith(prefix)}
+    parts = [(_in_comment(part), parameters) for part, _, parameters in prefixes(inside)]
     return "\n".join(f"#   {part}  {parameters:,}" for part, parameters in parts)
 
 

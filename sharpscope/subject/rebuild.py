@@ -76,6 +76,7 @@ def load_model(
         **source.facts(),
         "notes": list(notes),
     }
+    facts = {key: value for key, value in facts.items() if value is not None}
     return LoadedModel(
         model=model,
         encoders=source.encoders(),

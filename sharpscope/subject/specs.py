@@ -106,9 +106,11 @@ def read_spec(path: str | Path) -> Spec:
         there = path.parent.iterdir() if path.parent.is_dir() else ()
         hint = nearest(path.name, [entry.name for entry in there])
         raise MisuseError(f"no such spec file: {path}{hint}")
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         tables = tomllib.loads(content.decode())
+    except OSError as error:
+        raise SpecError(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} is not TOML: {error}") from error
     for section in tables:

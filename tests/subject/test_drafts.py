@@ -146,6 +146,8 @@ def test_a_draft_tells_keys_parts_and_numbers(tmp_path: Path):
     assert "measure a.pt\n#   (torch.save, 3 tensors, 6 parameters)" in draft
     assert "there are also 'ema'   <- check:\nstate = \"model\"" in draft
     assert "#   ehr  2\n#   cxr  2\n#   head  2" in draft
+    lightning = draft_spec(read_checkpoint(saved(tmp_path / "c.ckpt", LIGHTNING)))
+    assert lightning.endswith("#   ehr_model  2\n#   cxr_model  2\n#   head  2\n")
     root = draft_spec(read_checkpoint(saved(tmp_path / "b.pt", state("ehr", "cxr"))))
     assert "state" not in tomllib.loads(root)["model"]
     assert "The file is the state dict itself" in root

@@ -175,6 +175,16 @@ def test_no_such_spec(spec: Any):
     assert refused(path, MisuseError) == f"no such spec file: {path}"
 
 
+def test_a_spec_that_cannot_be_read(spec: Any, monkeypatch: pytest.MonkeyPatch):
+    path = spec(LEAST)
+
+    def refuse(*_: Any):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert refused(path) == f"cannot read {path}: Permission denied"
+
+
 def factory(folder: Path, target: str, **kwargs: Any) -> Factory:
     return Factory(
         key="model.factory", target=target, kwargs=kwargs, spec=folder / "sharpscope.toml"
