@@ -5,13 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import nn
 
 from sharpscope.errors import MisuseError, SpecError
-from sharpscope.subject.checkpoints import read_checkpoint
-from sharpscope.subject.choice import resolve_spec
-from sharpscope.subject.factories import Factory
 from sharpscope.subject.specs import read_spec
 
 FULL = """
@@ -185,76 +181,6 @@ def test_a_spec_that_cannot_be_read(spec: Any, monkeypatch: pytest.MonkeyPatch):
     assert refused(path) == f"cannot read {path}: Permission denied"
 
 
-def factory(folder: Path, target: str, **kwargs: Any) -> Factory:
-    return Factory(
-        key="model.factory", target=target, kwargs=kwargs, spec=folder / "sharpscope.toml"
-    )
-
-
-def call_refused(made: Factory, **more: Any) -> str:
-    with pytest.raises(SpecError) as caught:
-        made(**more)
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).startswith(f'{made.spec}: model.factory = "{made.target}"')
-    return str(caught.value).removeprefix(f'{made.spec}: model.factory = "{made.target}"')
-
-
-def test_the_spec_folder_comes_first_and_once(tmp_path: Path):
-    (tmp_path / "own_code_a.py").write_text(
-        "def build(a, b=0): return a + b\nclass Net:\n  one = 1"
-    )
-    assert factory(tmp_path, "own_code_a:build", a=1)(b=2) == 3
-    sys.path.insert(0, "elsewhere")
-    factory(tmp_path, "own_code_a:Net")()
-    assert sys.path[0] == str(tmp_path)
-    assert sys.path.count(str(tmp_path)) == 1
-
-
-def test_code_that_cannot_be_imported(tmp_path: Path):
-    where = f"(modules are looked for in {tmp_path} first)"
-    assert call_refused(factory(tmp_path, "no_such_module:build")) == (
-        f" cannot be imported: ModuleNotFoundError: No module named 'no_such_module' {where}"
-    )
-    (tmp_path / "own_code_b.py").write_text("import sys\nsys.exit('usage: train.py')")
-    assert call_refused(factory(tmp_path, "own_code_b:build")) == (
-        f" cannot be imported: SystemExit: usage: train.py {where}"
-    )
-    (tmp_path / "own_code_c.py").write_text("def build(:")
-    assert "cannot be imported: SyntaxError: " in call_refused(
-        factory(tmp_path, "own_code_c:build")
-    )
-
-
-def test_a_function_that_is_not_there_or_fails(tmp_path: Path):
-    (tmp_path / "own_code_d.py").write_text(
-        "number = 3\ndef build(size=1):\n    raise ValueError(f'no size\\n{size}')"
-    )
-    assert call_refused(factory(tmp_path, "own_code_d:biuld")) == (
-        ": 'own_code_d' has no 'biuld'; did you mean 'build'?"
-    )
-    assert call_refused(factory(tmp_path, "own_code_d:number")) == (
-        " must be a function; it is of type int"
-    )
-    assert call_refused(factory(tmp_path, "own_code_d:build", size=4)) == (
-        " raised ValueError: no size 4"
-    )
-    assert " raised TypeError: " in call_refused(factory(tmp_path, "own_code_d:build"), wrong=1)
-
-
-def test_a_module_of_the_same_name_from_elsewhere_is_not_used_in_silence(tmp_path: Path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "own_code_e.py").write_text(f"def build(): return '{folder}'")
-    assert factory(tmp_path / "one", "own_code_e:build")() == "one"
-    assert call_refused(factory(tmp_path / "two", "own_code_e:build")) == (
-        f" means {tmp_path / 'two' / 'own_code_e.py'}, but another module called 'own_code_e' is "
-        f"already imported ({tmp_path / 'one' / 'own_code_e.py'}): rename yours, or start a new "
-        "process"
-    )
-    (tmp_path / "two" / "sys.py").write_text("")
-    assert "(built in)" in call_refused(factory(tmp_path / "two", "sys:exit"))
-
-
 def test_a_loss_factory_returns_a_loss(tmp_path: Path, spec: Any):
     (tmp_path / "own_code_f.py").write_text(
         "from torch import nn\nfrom torch.nn import functional as F\n"
@@ -286,68 +212,4 @@ def test_a_loss_factory_returns_a_loss(tmp_path: Path, spec: Any):
         losses("number")[0].build()
     assert str(caught.value).endswith(
         "must return a torch loss or a callable(model, batch); it returned int"
-    )
-
-
-def checkpoint(path: Path, **recipe: Any):
-    names = ["module.ehr_model.w", "module.cxr_model_spec.w", "module.cxr_proj.w", "module.head.w"]
-    content: dict[str, Any] = {"state_dict": {name: torch.ones(2) for name in names}}
-    if recipe:
-        content |= {"format": "sharpscope/checkpoint", "format_version": 1, "recipe": recipe}
-    torch.save(content, path)
-    return read_checkpoint(path)
-
-
-def test_a_named_spec_wins_over_a_recipe_which_wins_over_the_folder(tmp_path: Path, spec: Any):
-    here = spec(LEAST)
-    named = tmp_path / "other.toml"
-    named.write_text(LEAST)
-    ours = checkpoint(tmp_path / "ours.pt", dataset="avdigits")
-    theirs = checkpoint(tmp_path / "theirs.pt")
-    chosen = resolve_spec(ours, named, folder=tmp_path)
-    assert chosen is not None
-    assert chosen.path == named
-    assert resolve_spec(ours, chosen, folder=tmp_path) is chosen
-    assert resolve_spec(ours, folder=tmp_path) is None
-    found = resolve_spec(theirs, folder=tmp_path)
-    assert found is not None
-    assert found.path == here
-
-
-def test_neither_recipe_nor_spec_shows_the_lines_to_write(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    path = tmp_path / "theirs.pt"
-    read = checkpoint(path)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    with pytest.raises(SpecError) as caught:
-        resolve_spec(read)
-    message = str(caught.value)
-    assert message == (
-        f"{path} does not say how to rebuild its model and data: write these lines into "
-        f"sharpscope.toml, with your own names (sharpscope init {path} drafts it, with comments):"
-        '\n\nmodel.factory = "my_project.models:build"\n'
-        'data.test = "my_project.data:test_loader"\n'
-        'loss.name = "cross_entropy"\n'
-        'encoders.ehr = "ehr_model"\n'
-        'encoders.cxr = ["cxr_model_spec", "cxr_proj"]'
-    )
-    lines = message.partition("\n\n")[2]
-    (tmp_path / "work" / "sharpscope.toml").write_text(lines)
-    found = resolve_spec(read)
-    assert found is not None
-    assert found.encoders["cxr"] == ("cxr_model_spec", "cxr_proj")
-
-
-def test_a_spec_beside_the_checkpoint_is_named_and_not_used(tmp_path: Path):
-    (tmp_path / "download").mkdir()
-    read = checkpoint(tmp_path / "download" / "theirs.pt")
-    beside = tmp_path / "download" / "sharpscope.toml"
-    beside.write_text("this would be an error if it were read")
-    with pytest.raises(SpecError) as caught:
-        resolve_spec(read, folder=tmp_path)
-    assert str(caught.value).endswith(
-        f"\n\n({beside} is not used, since a downloaded folder must not run code; if you trust it: "
-        f"--spec {beside})"
     )
