@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
-from sharpscope.operators.missing import missing_second_derivative
+from sharpscope.operators.missing import check_custom_functions, named_in
 from sharpscope.subject import Census, Subject
 from sharpscope.subject.provenance import measured_on
 
@@ -53,6 +53,7 @@ class HessianOperator(SymmetricOperator):
         self._frozen = self.selection.frozen
         self._census: Census | None = None
         self._used: list[bool] | None = None
+        self._custom: tuple[str, ...] | None = None
 
     @contextmanager
     def session(self) -> Generator[None]:
@@ -69,11 +70,13 @@ class HessianOperator(SymmetricOperator):
             columns = torch.zeros_like(vectors)
             forms: list[Tensor] = []
             weights: list[float] = []
-            for number, _, value in self.subject.visits(self.loss):
+            for number, batch, value in self.subject.visits(self.loss):
                 gradient = self._gradient(value.total, create_graph=True)
+                if self._custom is None:
+                    self._custom = self._check_custom(number, batch, value.total, gradient)
                 form = torch.zeros(len(pieces), dtype=torch.float64, device=self.device)
                 for index, piece in enumerate(pieces):
-                    product = self._directional(number, value.total, gradient, piece)
+                    product = self._directional(number, gradient, piece)
                     if product is not None:
                         columns[:, index] += product
                         form[index] = torch.dot(vectors[:, index].double(), product.double())
@@ -123,10 +126,28 @@ class HessianOperator(SymmetricOperator):
         self._used = [used or g is not None for used, g in zip(before, found, strict=True)]
         return list(found)
 
+    def _check_custom(
+        self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]
+    ) -> tuple[str, ...]:
+        """Return the custom autograd functions of the first batch, once they are found sound."""
+
+        def gradient_again() -> Tensor:
+            value = self.subject.loss(self.loss)(self.subject.model, batch)
+            return self.selection.flatten(self._gradient(value.total, create_graph=False))
+
+        def product(direction: Sequence[Tensor]) -> Tensor:
+            found = self._directional(number, gradient, direction)
+            return (
+                torch.zeros(self.dim, dtype=self.dtype, device=self.device)
+                if found is None
+                else found
+            )
+
+        return check_custom_functions(self.selection, total, gradient, gradient_again, product)
+
     def _directional(
         self,
         number: int,
-        total: Tensor,
         gradient: Sequence[Tensor | None],
         direction: Sequence[Tensor],
     ) -> Tensor | None:
@@ -147,7 +168,7 @@ class HessianOperator(SymmetricOperator):
                 allow_unused=True,
             )
         except (RuntimeError, NotImplementedError) as error:
-            sentence = missing_second_derivative(error, total)
+            sentence = named_in(error)
             if sentence is None:
                 raise
             raise SubjectError(f"batch {number}: {sentence}") from error
@@ -159,6 +180,11 @@ class HessianOperator(SymmetricOperator):
             notes.append(
                 f"{self._frozen:,} of the {self.dim:,} parameters are frozen; they were measured "
                 "and given back frozen."
+            )
+        if self._custom:
+            notes.append(
+                f"The loss passes through custom autograd functions ({', '.join(self._custom)}); "
+                "one product was compared with a finite difference, by which no part is lost."
             )
         used = self._used or []
         unused = [n for n, u in zip(self.selection.names, used, strict=True) if not u]

@@ -1,43 +1,108 @@
-"""The sentence for an operation that has no second derivative."""
+"""Operations without a second derivative: those that say so, and those that would be silent."""
 
 import re
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
 
-_PATTERNS = (
-    r"derivative for ['\"]?([\w:]+)['\"]? is not implemented",
-    r"double backwards? (?:is )?not (?:supported|implemented) for ['\"]?([\w:]+)",
-    r"([\w:]+) does not support double backward",
+from sharpscope.errors import SubjectError
+from sharpscope.subject import Selection
+
+_SAYS_SO = r"derivative for '?([\w:]+)[^']*'? is not implemented"
+_ADVICE = (
+    "so this loss has no Hessian by automatic differentiation: write that operation with "
+    "elementary ones, or select an encoder whose gradient does not pass through it"
 )
-_ONCE = "once_differentiable"
 
 
-def missing_second_derivative(error: Exception, total: Tensor) -> str | None:
-    """Return a sentence that names the operation, or None if the error is about something else."""
-    text = str(error)
-    found = next((m.group(1) for p in _PATTERNS if (m := re.search(p, text))), None)
-    if found is None and _ONCE in text:
-        found = ", ".join(custom_functions(total)) or "a custom autograd function"
-    if found is None:
-        return None
-    return (
-        f"{found} has no second derivative, so this loss has no Hessian by automatic "
-        "differentiation: write that operation with elementary ones inside the measurement, or "
-        "select an encoder whose gradient does not pass through it"
-    )
+def named_in(error: Exception) -> str | None:
+    """Return a sentence that names the operation an error speaks of, or None."""
+    found = re.search(_SAYS_SO, str(error))
+    return f"{found.group(1)} has no second derivative, {_ADVICE}" if found else None
 
 
-def custom_functions(total: Tensor) -> list[str]:
-    """Return the names of the custom autograd functions in the graph of ``total``."""
-    names: set[str] = set()
-    seen: set[int] = set()
-    nodes = [total.grad_fn]
-    while nodes:
-        node = nodes.pop()
-        if node is None or id(node) in seen:
+def check_custom_functions(
+    selection: Selection,
+    total: Tensor,
+    gradient: Sequence[Tensor | None],
+    gradient_again: Callable[[], Tensor],
+    product: Callable[[Sequence[Tensor]], Tensor],
+) -> tuple[str, ...]:
+    """Return the custom autograd functions in a loss, after a check that they can be trusted.
+
+    A custom function whose backward pass is not recorded (``once_differentiable``, or computed
+    on detached tensors) loses its part of the second derivative without an error. Where there
+    are such functions, one product is compared with a finite difference of the gradient.
+
+    Raises:
+        SubjectError: If a second derivative is lost.
+    """
+    names = tuple(sorted({_name(node) for node in _nodes([total]) if _is_custom(node)}))
+    if not names:
+        return ()
+    listed = ", ".join(names)
+    if any(node.name() == "torch::autograd::Error" for node in _nodes(gradient)):
+        raise SubjectError(f"{listed} has no second derivative, {_ADVICE}")
+    direction = _direction(selection)
+    exact = product(selection.split(direction))
+    size = selection.flatten(selection.parameters).norm().item()
+    rounding = torch.finfo(direction.dtype).eps
+    step = rounding ** (1 / 3) * max(1.0, size)
+    ahead, behind = (_displaced(selection, direction, h, gradient_again) for h in (step, -step))
+    difference = (ahead - behind) / (2 * step)
+    noise = 100 * rounding * ahead.norm() / step
+    # Kinks and rounding blur the difference; a part that is lost altogether stands out of both.
+    if (difference - exact).norm() > 0.5 * max(difference.norm(), exact.norm()) + noise:
+        raise SubjectError(
+            f"{listed} loses its second derivative without an error: a product and a finite "
+            f"difference of the gradient have norms {exact.norm():.3g} and "
+            f"{difference.norm():.3g} and disagree; {_ADVICE.removeprefix('so ')}"
+        )
+    return names
+
+
+def _direction(selection: Selection) -> Tensor:
+    """Return a fixed unit vector: cosines are as good as random and need no stream."""
+    first = selection.parameters[0]
+    phases = torch.arange(1, selection.dim + 1, dtype=torch.float64).square()
+    direction = torch.cos(phases).to(first.device, first.dtype)
+    return direction / direction.norm()
+
+
+def _displaced(
+    selection: Selection, direction: Tensor, step: float, gradient: Callable[[], Tensor]
+) -> Tensor:
+    saved = [p.detach().clone() for p in selection.parameters]
+    try:
+        with torch.no_grad():
+            pieces = selection.split(direction)
+            for parameter, piece in zip(selection.parameters, pieces, strict=True):
+                parameter.add_(piece, alpha=step)
+        return gradient()
+    finally:
+        with torch.no_grad():
+            for parameter, value in zip(selection.parameters, saved, strict=True):
+                parameter.copy_(value)
+
+
+def _nodes(tensors: Iterable[Tensor | None]) -> Generator[Any]:
+    """Yield every node of the graphs behind ``tensors`` once."""
+    seen: set[Any] = set()
+    waiting: list[Any] = [t.grad_fn for t in tensors if t is not None]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
             continue
-        seen.add(id(node))
-        if hasattr(node, "_forward_cls"):
-            names.add(type(node).__name__.removesuffix("Backward"))
-        nodes += [parent for parent, _ in node.next_functions]
-    return sorted(names)
+        seen.add(node)
+        yield node
+        waiting += [parent for parent, _ in node.next_functions]
+
+
+def _is_custom(node: Any) -> bool:
+    return hasattr(node, "_forward_cls")
+
+
+def _name(node: Any) -> str:
+    return type(node).__name__.removesuffix("Backward")

@@ -72,7 +72,7 @@ def as_batch_loss(
             return LossSum(_scalar(value[0]), float(value[1]))
         return _mean_times(value, length(batch))
 
-    return measured if _is_torch_loss(loss) or isinstance(loss, nn.Module) else called
+    return measured if is_criterion(loss) else called
 
 
 def total_loss(fusion: BatchLoss, unimodal: Mapping[str, BatchLoss], weight: float) -> BatchLoss:
@@ -123,6 +123,11 @@ def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
     if isinstance(loss, functools.partial) and not loss.args:
         return loss.func, dict(loss.keywords)
     return loss, {}
+
+
+def is_criterion(loss: Any) -> bool:
+    """Whether a loss takes (output, target): a torch loss or another module."""
+    return _is_torch_loss(loss) or isinstance(loss, nn.Module)
 
 
 def _is_torch_loss(loss: Any) -> bool:

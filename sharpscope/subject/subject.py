@@ -13,7 +13,13 @@ from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.subject import batches as batching
 from sharpscope.subject.kernels import twice_differentiable
-from sharpscope.subject.losses import BatchLoss, LossSum, as_batch_loss, total_loss
+from sharpscope.subject.losses import (
+    BatchLoss,
+    LossSum,
+    as_batch_loss,
+    is_criterion,
+    total_loss,
+)
 from sharpscope.subject.owners import assign_owners
 from sharpscope.subject.proof import Census, prove_still, visits
 from sharpscope.subject.selection import Selection, select
@@ -37,7 +43,7 @@ class Subject:
             ``callable(model, batch)`` that returns the batch's mean or a pair (sum, weight).
         encoders: For each modality the part of the model that embeds it: a module path, a glob,
             a module, or a list of these. What no encoder owns is ``shared``.
-        unimodal: Loss of each modality alone, in the same forms as ``loss``.
+        unimodal: Loss of each modality alone, a ``callable(model, batch)`` each.
         unimodal_weight: λ of the total loss ``L_fusion + λ Σ_m L_m``.
         batch_size: Function from a batch to its number of items; by default the first axis of
             its first tensor.
@@ -102,6 +108,7 @@ class Subject:
         self.device = _device(device, self.model)
         self.dtype, self.notes = _dtype(dtype, self.model)
         self.provenance = dict(provenance or {})
+        self.notes = (*self.notes, *self.provenance.get("notes", ()))
         self._depth = 0
 
     def __repr__(self) -> str:
@@ -126,7 +133,8 @@ class Subject:
         if name not in self.losses and name in ("total", *self.owners.modalities):
             raise MisuseError(
                 f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
-                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml"
+                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml (a checkpoint "
+                "of method joint has none: its unimodal heads were never trained)"
             )
         return self.losses[one_of("loss", name, self.losses)]
 
@@ -178,8 +186,13 @@ class Subject:
         call: str | None,
         target: str | None,
     ) -> dict[str, BatchLoss]:
-        for name in unimodal:
+        for name, value in unimodal.items():
             one_of("a modality of unimodal", name, self.owners.modalities)
+            if isinstance(value, str) or is_criterion(value):
+                raise MisuseError(
+                    f"the unimodal loss of {name!r} must be a callable(model, batch): a loss of "
+                    "the model's output would be the fusion loss again under another name"
+                )
         made = {
             name: as_batch_loss(value, length=self.length, call=call, target=target)
             for name, value in ({"fusion": loss} | unimodal).items()

@@ -1,0 +1,22 @@
+"""Settings of every test: one thread, no state left behind in torch."""
+
+from collections.abc import Generator
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny tensors lose time to thread pools, and two cores are shared."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def same_start() -> Generator[None]:
+    """Start each test from the same random state, and prove that kernels are switched back."""
+    torch.manual_seed(0)
+    fast, cudnn = torch.backends.mha.get_fastpath_enabled(), torch.backends.cudnn.enabled
+    yield
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+    assert torch.backends.cudnn.enabled == cudnn
