@@ -80,9 +80,9 @@ class Defaults:
 
 DEFAULTS: Mapping[str, Defaults] = {
     "avdigits": Defaults(epochs=15),
-    "emoji": Defaults(epochs=15),
+    "emoji": Defaults(epochs=15, settings={"dropout": 0.2}),
     "mfeat": Defaults(epochs=30),
-    "ehr-cxr": Defaults(epochs=15, settings={"series_encoder": "transformer"}),
+    "ehr-cxr": Defaults(epochs=10, settings={"series_encoder": "transformer", "dropout": 0.2}),
 }
 
 

@@ -1,7 +1,7 @@
 """Unimodal heads for models that were trained without them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharpscope.datasets import Split
 from sharpscope.models import MultimodalModel
@@ -31,26 +31,22 @@ def fit_heads(model: MultimodalModel, split: Split) -> None:
         ]
     target = split.target.to(device)
     for name, head in model.heads.items():
-        features = torch.cat([part[name] for part in seen])
-        parameters = list(head.parameters())
-        with torch.no_grad():
-            for parameter in parameters:
-                parameter.zero_()
-        optimizer = torch.optim.LBFGS(
-            parameters, max_iter=ITERATIONS, line_search_fn="strong_wolfe"
-        )
+        _fit(head, torch.cat([part[name] for part in seen]), target)
 
-        def objective(
-            optimizer: torch.optim.LBFGS = optimizer,
-            features: Tensor = features,
-            head: torch.nn.Module = head,
-            parameters: list[torch.nn.Parameter] = parameters,
-        ) -> float:
-            optimizer.zero_grad()
-            loss = summed_loss(head(features), target) / target.numel()
-            loss = loss + PENALTY * sum(parameter.square().sum() for parameter in parameters)
-            loss.backward()
-            return loss  # type: ignore[return-value]
 
-        optimizer.step(objective)
-        optimizer.zero_grad(set_to_none=True)
+def _fit(head: nn.Module, features: Tensor, target: Tensor) -> None:
+    """Minimize the penalized mean loss of one head over all items at once."""
+    parameters = list(head.parameters())
+    for parameter in parameters:
+        nn.init.zeros_(parameter)
+    optimizer = torch.optim.LBFGS(parameters, max_iter=ITERATIONS, line_search_fn="strong_wolfe")
+
+    def objective() -> float:
+        optimizer.zero_grad()
+        loss = summed_loss(head(features), target) / target.numel()
+        loss = loss + PENALTY * sum(parameter.square().sum() for parameter in parameters)
+        loss.backward()
+        return loss.item()
+
+    optimizer.step(objective)
+    optimizer.zero_grad()
