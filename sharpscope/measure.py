@@ -1,21 +1,27 @@
 """The public functions: each builds a frozen estimator and calls it."""
 
-from typing import Any
+from dataclasses import fields
+from importlib import import_module
+from typing import Any, TypeVar
 
 from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues
 from sharpscope.estimators.cost import Watcher
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
 
 TRACE_METHODS = {"hutch++": HutchPlusPlus, "hutchinson": Hutchinson}
+ENGINES = ("native", "pyhessian")
+Settings = TypeVar("Settings")
 
 
 def trace(
     subject: Subject,
     modality: str,
     *,
-    method: str = "hutch++",
+    method: str | None = None,
+    engine: str = "native",
     loss: str = "fusion",
     watcher: Watcher | None = None,
     **settings: Any,
@@ -25,11 +31,12 @@ def trace(
     Args:
         subject: What is under the scope.
         modality: A modality, ``shared``, ``all`` or a glob of parameter names.
-        method: ``hutch++`` or ``hutchinson``.
+        method: ``hutch++`` (the default) or ``hutchinson``, the only one of pyhessian.
+        engine: ``native``, or ``pyhessian`` for the library that older papers used.
         loss: ``fusion``, ``total`` or a modality.
         watcher: Called with a ``Progress`` after each pass over the data.
         settings: Settings of the estimator: ``rtol``, ``probes``, ``budget``, ``max_seconds``,
-            ``distribution``, ``seed`` and, for hutch++, ``rank``.
+            ``distribution``, ``seed`` and, for native hutch++, ``rank``.
 
     Raises:
         MisuseError: If a name or a setting is not allowed.
@@ -44,8 +51,12 @@ def trace(
         >>> ss.trace(subject, "x").value
         5.0
     """
-    kind = TRACE_METHODS[one_of("method", method, TRACE_METHODS)]
-    return kind(**settings)(subject, modality, loss=loss, watcher=watcher)
+    if one_of("engine", engine, ENGINES) == "pyhessian":
+        one_of("method of engine 'pyhessian'", method or "hutchinson", ["hutchinson"])
+        kind = import_module("sharpscope.engines").PyHessianTrace
+    else:
+        kind = TRACE_METHODS[one_of("method", method or "hutch++", TRACE_METHODS)]
+    return _made(kind, settings)(subject, modality, loss=loss, watcher=watcher)
 
 
 def eigenvalues(
@@ -53,6 +64,7 @@ def eigenvalues(
     modality: str,
     *,
     k: int = 1,
+    engine: str = "native",
     loss: str = "fusion",
     watcher: Watcher | None = None,
     **settings: Any,
@@ -63,10 +75,12 @@ def eigenvalues(
         subject: What is under the scope.
         modality: A modality, ``shared``, ``all`` or a glob of parameter names.
         k: Eigenvalues wanted at each end.
+        engine: ``native``, or ``pyhessian`` for the library that older papers used, which finds
+            the one eigenvalue of largest magnitude.
         loss: ``fusion``, ``total`` or a modality.
         watcher: Called with a ``Progress`` after each product.
         settings: Settings of ``TopEigenvalues``: ``rtol``, ``budget``, ``max_seconds``,
-            ``seed`` and ``keep_vectors``.
+            ``seed`` and, native only, ``keep_vectors``.
 
     Raises:
         MisuseError: If a name or a setting is not allowed.
@@ -81,4 +95,17 @@ def eigenvalues(
         >>> round(ss.eigenvalues(subject, "x").largest, 4)
         4.0
     """
-    return TopEigenvalues(k=k, **settings)(subject, modality, loss=loss, watcher=watcher)
+    if one_of("engine", engine, ENGINES) == "pyhessian":
+        if k != 1:
+            raise MisuseError(f"k of engine 'pyhessian' must be 1; got {k!r}")
+        kind = import_module("sharpscope.engines").PyHessianEigenvalue
+    else:
+        kind, settings = TopEigenvalues, settings | {"k": k}
+    return _made(kind, settings)(subject, modality, loss=loss, watcher=watcher)
+
+
+def _made(kind: type[Settings], settings: dict[str, Any]) -> Settings:
+    """Return the estimator with these settings, each of which it must have."""
+    for name in settings:
+        one_of(f"setting of {kind.__name__}", name, [entry.name for entry in fields(kind)])  # pyright: ignore[reportArgumentType]
+    return kind(**settings)

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -39,6 +40,7 @@ class Progress:
 
 
 Watcher = Callable[[Progress], None]
+T = TypeVar("T")
 
 # Vectors that share one visit of a batch: enough to pay for its forward pass several times over.
 BLOCK = 8
@@ -87,11 +89,15 @@ class Meter:
 
     def timed(self, operator: SymmetricOperator, vectors: Tensor) -> Products:
         """Return the operator's products with ``vectors`` ``[dim, k]``, counted and timed."""
+        return self.counted(vectors.shape[1], lambda: operator.products(vectors))
+
+    def counted(self, products: int, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, its products counted and its seconds taken."""
         began = time.perf_counter()
-        products = operator.products(vectors)
-        self.products += vectors.shape[1]
+        done = work()
+        self.products += products
         self._working += time.perf_counter() - began
-        return products
+        return done
 
     def tell(
         self, expected: float, *, value: float | None = None, error: float | None = None

@@ -69,6 +69,7 @@ class Probing:
         prepare: Applied to the probes ``[dim, k]``: the projection of Hutch++.
         exact: Quadratic forms that are known without probes; None for plain probes.
         complete: Whether ``exact`` is the whole trace.
+        source: Draws so many probes and returns their products, for an engine that draws its own.
         drawn: Products of the blocks of probes drawn.
     """
 
@@ -78,6 +79,7 @@ class Probing:
     prepare: Callable[[Tensor], Tensor] = lambda vectors: vectors
     exact: Products | None = None
     complete: bool = False
+    source: Callable[[int], Products] | None = None
     drawn: list[Products] = field(default_factory=list[Products])
 
     def run(self) -> Outcome:
@@ -147,8 +149,7 @@ class Probing:
 
     def _draw(self, wanted: int) -> bool:
         size = self.meter.block(min(wanted, max(1, self.meter.left)))
-        vectors = draw_block(self.operator, self.settings, self.count, size)
-        products = self.meter.timed(self.operator, self.prepare(vectors))
+        products = self._sample(size)
         self.drawn.append(products)
         if not all_finite(products):
             return False
@@ -158,6 +159,13 @@ class Probing:
             expected = self.meter.products + max(0.0, goal - found.count)
             self.meter.tell(expected, value=found.value, error=found.error)
         return True
+
+    def _sample(self, size: int) -> Products:
+        if self.source is not None:
+            source = self.source
+            return self.meter.counted(size, lambda: source(size))
+        vectors = draw_block(self.operator, self.settings, self.count, size)
+        return self.meter.timed(self.operator, self.prepare(vectors))
 
 
 def draw_block(
