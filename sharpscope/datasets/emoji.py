@@ -36,8 +36,8 @@ def build_emoji(preset: str, modalities: tuple[str, ...], seed: int) -> Dataset:
     for modality in modalities:
         if modality == "image":
             pixels = arrays["image"].transpose(0, 3, 1, 2).astype(np.float32) / 255
-            mean = pixels[rows["train"]].mean((0, 2, 3), keepdims=True)
-            streams["image"] = ("image", pixels - mean)
+            mean = pixels[rows["train"]].mean((0, 2, 3), keepdims=True, dtype=np.float64)
+            streams["image"] = ("image", pixels - mean.astype(np.float32))
         else:
             streams[modality] = ("vector", hashed_words(str(text) for text in arrays[modality]))
     return assembled(

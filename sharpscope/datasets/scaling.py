@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from sharpscope.datasets.partition import Rows
@@ -12,9 +13,12 @@ Array = NDArray[np.floating[Any]]
 
 def standardized(values: Array, *, train: Rows, axis: int | tuple[int, ...]) -> Array:
     """Return values with mean 0 and standard deviation 1 over ``axis`` of the training rows."""
-    sample = values[train]
-    mean = sample.mean(axis, keepdims=True)
-    return (values - mean) / (sample.std(axis, keepdims=True) + np.float32(1e-6))
+    sample = values[train].astype(np.float64)  # sums of a million pixels need the digits
+    mean, deviation = (
+        statistic(axis=axis, keepdims=True).astype(np.float32)
+        for statistic in (sample.mean, sample.std)
+    )
+    return (values - mean) / (deviation + np.float32(1e-6))
 
 
 def low_rank(values: Array, *, train: Rows, energy: float) -> Array:
@@ -27,8 +31,13 @@ def low_rank(values: Array, *, train: Rows, energy: float) -> Array:
         train: Rows that define mean and components.
         energy: Share of the variance to keep, in (0, 1].
     """
-    mean = values[train].mean(0)
-    _, singular, components = np.linalg.svd(values[train] - mean, full_matrices=False)
-    share = np.cumsum(singular**2) / np.sum(singular**2)
-    basis = components[: int(np.searchsorted(share, energy)) + 1]
-    return (values - mean) @ basis.T @ basis + mean
+    sample = torch.from_numpy(values[train].astype(np.float64))
+    mean = sample.mean(0)
+    # Components are eigenvectors of the scatter matrix: much cheaper than a decomposition of all
+    # rows, and exact enough in float64.
+    spectrum, vectors = torch.linalg.eigh((sample - mean).T @ (sample - mean))
+    share = spectrum.flip(0).cumsum(0) / spectrum.sum()
+    rank = int(torch.searchsorted(share, energy)) + 1
+    basis = vectors[:, -rank:].to(torch.float32).numpy()
+    center = mean.to(torch.float32).numpy()
+    return (values - center) @ basis @ basis.T + center
