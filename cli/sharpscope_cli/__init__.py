@@ -1,0 +1,1 @@
+"""The command line: one file per command, torch imported only when a command needs it."""

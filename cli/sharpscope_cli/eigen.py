@@ -1,0 +1,51 @@
+"""``sharpscope eigen``: extreme Hessian eigenvalues of encoders, with residuals."""
+
+from typing import Any
+
+import click
+
+from sharpscope_cli.options import Request, measuring
+from sharpscope_cli.params import Registered, count
+
+
+@click.command(
+    "eigen",
+    epilog="\b\nExamples:\n  sharpscope eigen runs/ehr-cxr.pt --modality cxr -k 3\n"
+    "  sharpscope eigen runs/avdigits-joint.pt runs/avdigits-late.pt --json",
+)
+@click.option("-k", type=count(1), default=1, metavar="N", help="Eigenvalues wanted at each end.")
+@click.option(
+    "--engine",
+    type=Registered("sharpscope.measure:ENGINES"),
+    default="native",
+    metavar="NAME",
+    help="native, or pyhessian for the one of largest magnitude that older papers used.",
+)
+@measuring(rtol=1e-3, rtol_help="Residual to reach, relative to the largest |λ|.")
+def command(request: Request, k: int, engine: str) -> None:
+    """Extreme Hessian eigenvalues of each encoder, with residuals.
+
+    Prints the largest (λ_max) and the smallest (λ_min) eigenvalue of the Hessian of the loss with
+    respect to one encoder's parameters, and the one of largest magnitude.
+    """
+    from sharpscope.measure import eigenvalues
+    from sharpscope.results import EigenResult
+    from sharpscope_cli.measuring import measure_all, only_given, report
+    from sharpscope_cli.render import show_eigenvalues
+
+    def measure(subject: Any, modality: str, watcher: Any) -> EigenResult:
+        return eigenvalues(
+            subject,
+            modality,
+            k=k,
+            engine=engine,
+            loss=request.loss,
+            watcher=watcher,
+            rtol=request.rtol,
+            budget=request.budget,
+            seed=request.seed,
+            **only_given(max_seconds=request.max_seconds),
+        )
+
+    results = measure_all(request, measure, stem="eigen", bound=True)
+    report(request, results, lambda found: show_eigenvalues(found, quiet=request.quiet))

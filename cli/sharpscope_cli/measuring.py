@@ -1,0 +1,132 @@
+"""What every measuring command does: each checkpoint, each encoder, one result at a time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sharpscope.errors import MisuseError
+from sharpscope.results import Result, check_writable, save_all
+from sharpscope_cli.options import Request
+from sharpscope_cli.output import emit_json, emit_lines, own_stdout
+from sharpscope_cli.params import device_named
+from sharpscope_cli.progress import Line, Watch
+
+if TYPE_CHECKING:
+    from sharpscope.subject import Subject
+
+Measured = TypeVar("Measured", bound=Result)
+
+
+def measure_all(
+    request: Request,
+    measure: Callable[["Subject", str, Watch], Measured],
+    *,
+    stem: str,
+    bound: bool = False,
+) -> list[Measured]:
+    """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
+
+    Args:
+        request: The shared options.
+        measure: Called with subject, modality and watcher.
+        stem: What file names in a folder begin with.
+        bound: Whether the progress can only tell a bound on what is left.
+
+    Raises:
+        SharpscopeError: If something cannot be read, rebuilt, measured or written.
+    """
+    from sharpscope.subject.containers import check_file
+
+    _check_out(request)
+    for path in request.checkpoints:
+        check_file(path)
+    device = device_named(request.device)
+    results: list[Measured] = []
+    with own_stdout(), Line(quiet=request.quiet) as line:
+        for path, tag in zip(request.checkpoints, tags(request.checkpoints), strict=True):
+            line.show(f"{tag}: loading")
+            subject = _loaded(request, path, device)
+            modalities = request.modalities or subject.owners.modalities
+            for name in modalities:  # a wrong name costs nothing while nothing is measured
+                subject.select(name)
+            for name in modalities:
+                what = f"{tag} · {name}" if len(request.checkpoints) > 1 else name
+                watch = Watch(line, what, bound=bound)
+                result = replace(measure(subject, name, watch), tag=tag)
+                results.append(result)
+                if request.out is not None and request.single:
+                    result.save(request.out)
+                elif request.out is not None:
+                    save_all([result], request.out, stem)
+    return results
+
+
+def tags(paths: Sequence[Path]) -> list[str]:
+    """Return a short name for each checkpoint, no two alike.
+
+    Example:
+        >>> tags([Path("a/last.pt"), Path("b/last.pt"), Path("b/best.pt")])
+        ['a-last', 'b-last', 'best']
+    """
+    stems = [path.stem for path in paths]
+    named = [
+        f"{path.resolve().parent.name}-{path.stem}" if stems.count(path.stem) > 1 else path.stem
+        for path in paths
+    ]
+    seen: dict[str, int] = {}
+    unique: list[str] = []
+    for name in named:
+        seen[name] = seen.get(name, 0) + 1
+        unique.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return unique
+
+
+def _loaded(request: Request, path: Path, device: str) -> "Subject":
+    from sharpscope.subject.rebuild import load_subject
+
+    subject = load_subject(
+        path,
+        request.spec,
+        split=request.split,
+        samples=request.samples,
+        batch_size=request.batch_size,
+        device=device,
+        dtype=request.dtype,
+        trust=request.trust,
+    )
+    subject.loss(request.loss)  # an unknown loss is refused before any work
+    return subject
+
+
+def _check_out(request: Request) -> None:
+    """Prove that ``--out`` can be written before minutes are spent on what goes there."""
+    if request.out is None:
+        return
+    if request.single:
+        check_writable(request.out)
+        return
+    if request.out.is_file():
+        raise MisuseError(
+            f"--out {request.out} is a file and several results can come: name a folder, or give "
+            "one checkpoint and one --modality"
+        )
+    check_writable(request.out / "results.json")
+
+
+def only_given(**settings: Any) -> dict[str, Any]:
+    """Return the settings that were given; the library knows the defaults of the others."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def report(
+    request: Request, results: list[Measured], show: Callable[[list[Measured]], None]
+) -> None:
+    """Print results as one JSON value, or as text that ends with where they were saved."""
+    if request.as_json:
+        entries = [result.to_dict() for result in results]
+        emit_json(entries[0] if request.single else entries)
+        return
+    show(results)
+    if request.out is not None and not request.quiet:
+        emit_lines([f"Saved {request.out}"])

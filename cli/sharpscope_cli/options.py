@@ -1,0 +1,170 @@
+"""The options that are the same everywhere, each group of them as one decorator."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from sharpscope_cli.params import POSITIVE, Registered, count
+
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the shared options of a measuring command say."""
+
+    checkpoints: tuple[Path, ...]
+    modalities: tuple[str, ...]
+    loss: str
+    split: str | None
+    samples: int | None
+    batch_size: int | None
+    device: str
+    dtype: str | None
+    seed: int
+    rtol: float
+    budget: int
+    max_seconds: float | None
+    spec: Path | None
+    trust: bool
+    out: Path | None
+    as_json: bool
+    quiet: bool
+
+    @property
+    def single(self) -> bool:
+        """Whether exactly one result was asked for, so that JSON is no array and out a file."""
+        return len(self.checkpoints) == 1 and len(self.modalities) == 1
+
+
+def _debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and ctx.obj is not None:
+        ctx.obj.debug = True
+
+
+PATH = click.Path(path_type=Path)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value and no text.")
+QUIET = click.option("--quiet", is_flag=True, help="No progress, and only the results in text.")
+DEBUG = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,  # known before another option fails
+    expose_value=False,
+    callback=_debug,
+    help="Show the traceback of a failure.",
+)
+SPEC = click.option(
+    "--spec",
+    type=PATH,
+    metavar="FILE",
+    help="The sharpscope.toml that rebuilds a foreign checkpoint; wins over a recipe in the file. "
+    "Without it, the file's recipe, then ./sharpscope.toml.",
+)
+TRUST = click.option(
+    "--trust",
+    is_flag=True,
+    help="Unpickle a checkpoint that needs it: runs any code that its author put there.",
+)
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    metavar="NAME",
+    help="auto (cuda where there is one), cpu, cuda or cuda:N.",
+)
+SEED = click.option("--seed", type=count(0), default=0, metavar="N", help="Names the random draws.")
+
+
+def out(help: str, default: str | None = None) -> Decorator:
+    """Return ``--out`` with what it means for one command."""
+    return click.option("--out", type=PATH, metavar="PATH", default=default, help=help)
+
+
+def everywhere(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of every command: ``--json``, ``--quiet`` and ``--debug``."""
+    return _with(command, JSON, QUIET, DEBUG)
+
+
+def measuring(*, rtol: float, rtol_help: str) -> Decorator:
+    """Add checkpoints and the options of every measuring command, passed on as a ``Request``."""
+    shared = (
+        click.argument("checkpoints", nargs=-1, required=True, type=PATH, metavar="CHECKPOINT..."),
+        click.option(
+            "--modality",
+            "modalities",
+            multiple=True,
+            metavar="NAME",
+            help="An encoder, shared, all, or a glob of parameter names; may be repeated.  "
+            "[default: every encoder in turn]",
+        ),
+        click.option(
+            "--loss", default="fusion", metavar="NAME", help="fusion, total or a modality."
+        ),
+        click.option(
+            "--split",
+            type=Registered("sharpscope.subject.specs:SPLITS"),
+            metavar="NAME",
+            help="train, val or test.  [default: train, or the only one there is]",
+        ),
+        click.option(
+            "--samples",
+            type=count(1),
+            metavar="N",
+            help="Measure on the first N items.  [default: all]",
+        ),
+        click.option(
+            "--batch-size",
+            type=count(1),
+            metavar="N",
+            help="Items per pass: time and memory, not the numbers.  [default: the data's own]",
+        ),
+        DEVICE,
+        click.option(
+            "--dtype",
+            type=Registered("sharpscope.subject.subject:DTYPES"),
+            metavar="NAME",
+            help="float32 or float64.  [default: the model's own]",
+        ),
+        SEED,
+        click.option("--rtol", type=POSITIVE, default=rtol, metavar="X", help=rtol_help),
+        click.option(
+            "--budget",
+            type=count(2, "products"),
+            default=2000,
+            metavar="N",
+            help="Hessian-vector products that may be spent.",
+        ),
+        click.option(
+            "--max-seconds",
+            type=POSITIVE,
+            metavar="X",
+            help="Seconds that each measurement may take.  [default: no limit]",
+        ),
+        SPEC,
+        TRUST,
+        out("Save the result as JSON; a folder where several results can come."),
+        JSON,
+        QUIET,
+        DEBUG,
+    )
+
+    def decorate(run: Callable[..., None]) -> Callable[..., Any]:
+        @functools.wraps(run)
+        def collected(**values: Any) -> None:
+            common = {entry.name: values.pop(entry.name) for entry in fields(Request)}
+            common["modalities"] = tuple(dict.fromkeys(common["modalities"]))
+            run(Request(**common), **values)
+
+        return _with(collected, *shared)
+
+    return decorate
+
+
+def _with(command: Callable[..., Any], *options: Decorator) -> Callable[..., Any]:
+    """Apply decorators so that help lists them in the order given."""
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,100 @@
+"""Values of options: checked when they are parsed, by the library's own rules and registries."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+import click
+
+from sharpscope.checks import at_least, one_of, positive
+from sharpscope.errors import MisuseError
+
+
+class Registered(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """One of the names in a registry, which is imported when a value is parsed.
+
+    Args:
+        where: Module and attribute of the registry, such as ``sharpscope.measure:ENGINES``.
+    """
+
+    name = "name"
+
+    def __init__(self, where: str):
+        self.where = where
+
+    def names(self) -> list[str]:
+        """Return the names in the registry."""
+        module, _, attribute = self.where.partition(":")
+        registry: Iterable[str] = getattr(import_module(module), attribute)
+        return list(registry)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name if it is registered, else raise with every name that is."""
+        return one_of(_called(param), value, self.names())
+
+
+class Checked(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """A number that one of the library's checks accepts."""
+
+    def __init__(self, name: str, read: Callable[[str], Any], check: Callable[[str, Any], Any]):
+        self.name = name
+        self.read = read
+        self.check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; a text that is none is shown as it came."""
+        with suppress(ValueError):
+            value = self.read(value)
+        if isinstance(value, str):
+            raise MisuseError(f"{_called(param)} must be a {self.name}; got {value!r}")
+        return self.check(_called(param), value)
+
+
+class Assignment(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """``name=value``, read as a pair."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the pair of texts."""
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals or not name.strip():
+            raise MisuseError(
+                f"{_called(param)} must be NAME=VALUE, such as lr=0.001; got {value!r}"
+            )
+        return name.strip(), text.strip()
+
+
+def count(least: int, why: str = "") -> Checked:
+    """Return the type of whole numbers from ``least``."""
+    return Checked("whole number", int, lambda name, value: at_least(name, value, least, why))
+
+
+POSITIVE = Checked("number", float, positive)
+
+
+def device_named(name: str) -> str:
+    """Return the device that ``name`` means; ``auto`` is CUDA where there is one.
+
+    Raises:
+        MisuseError: If it is no device, or one that is not there.
+    """
+    import torch
+
+    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return "cuda" if there else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+        raise MisuseError(f"--device must be auto, cpu, cuda or cuda:N; got {name!r}")
+    if kind == "cuda" and int(index or 0) >= there:
+        found = f"there are {there} CUDA devices here" if there else "CUDA is not there"
+        raise MisuseError(f"--device {name} was asked for and {found}; use --device cpu")
+    return name
+
+
+def _called(param: click.Parameter | None) -> str:
+    return "the value" if param is None else param.opts[-1]

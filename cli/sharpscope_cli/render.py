@@ -1,0 +1,211 @@
+"""Results as text for people: aligned, legible without color, 80 columns where numbers allow."""
+
+from collections.abc import Sequence
+
+from sharpscope.results import EigenResult, Outcome, Result, TraceResult
+from sharpscope.results.record import significant
+from sharpscope.results.trace import with_error
+from sharpscope_cli.output import Justify, emit_facts, emit_lines, emit_table
+
+PROBES = (
+    "± is one standard error of the random probes: noise that more probes shrink, not what other "
+    "data would change. That is the data error: the standard error over batches as a sample of "
+    "the data. Unit: loss per squared parameter unit."
+)
+RESIDUALS = (
+    "An eigenvalue of H lies within residual × largest |λ| of the value. data ± is its standard "
+    "error over batches as a sample of the data. Unit: loss per squared parameter unit."
+)
+DONE = (Outcome.CONVERGED, Outcome.COMPLETED)
+
+
+def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
+    """Print traces with what their errors hold: one as a list of facts, several as a table."""
+    if len(results) == 1:
+        (result,) = results
+        emit_facts(f"Hessian trace of {_subject(result)}", _trace_facts(result))
+    else:
+        _heading("Hessian trace", results)
+        columns: list[tuple[str, Justify]] = [
+            *_names(results),
+            ("trace ± error", "right"),
+            ("95 % interval", "right"),
+            ("data\nerror", "right"),
+            ("per\nparameter", "right"),
+            ("products", "right"),
+            ("seconds", "right"),
+            *_outcome_column(results),
+        ]
+        emit_table(columns, [_trace_row(result, results) for result in results])
+    _after(results, "" if quiet else PROBES, quiet=quiet)
+
+
+def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> None:
+    """Print the ends of spectra with their residuals, and all eigenvalues where k is above 1."""
+    if len(results) == 1:
+        (result,) = results
+        emit_facts(f"Hessian eigenvalues of {_subject(result)}", _eigen_facts(result))
+    else:
+        _heading("Hessian eigenvalues", results)
+        columns: list[tuple[str, Justify]] = [
+            *_names(results),
+            ("λ_max", "right"),
+            ("λ_min", "right"),
+            ("largest |λ|", "right"),
+            ("largest\nresidual", "right"),
+            ("products", "right"),
+            ("seconds", "right"),
+            *_outcome_column(results),
+        ]
+        emit_table(columns, [_eigen_row(result, results) for result in results])
+    for result in results:
+        if len(result.eigenvalues) > 2:
+            emit_lines()
+            _all_eigenvalues(result, results)
+    _after(results, "" if quiet else RESIDUALS, quiet=quiet)
+
+
+def interval(result: TraceResult) -> str:
+    """Return the 95 % interval, to the places of the error."""
+    if result.interval is None:
+        return "–"
+    ends = [with_error(end, result.standard_error).split(" ±")[0] for end in result.interval]
+    if any(end.startswith("(") for end in ends):
+        ends = [significant(end) for end in result.interval]
+    return " to ".join(ends)
+
+
+def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
+    per_parameter = significant(result.normalized.get("per_parameter"), 3)
+    return [
+        ("trace", with_error(result.value, result.standard_error)),
+        ("95 % interval", f"{interval(result)} (probes)"),
+        ("data error", _error(result.data_error)),
+        ("per parameter", f"{per_parameter} ({result.parameters:,} parameters)"),
+        *_common_facts(result),
+    ]
+
+
+def _trace_row(result: TraceResult, results: Sequence[Result]) -> list[str]:
+    return [
+        *_name_cells(result, results),
+        with_error(result.value, result.standard_error),
+        interval(result),
+        _error(result.data_error),
+        significant(result.normalized.get("per_parameter"), 3),
+        *_cost_cells(result, results),
+    ]
+
+
+def _eigen_facts(result: EigenResult) -> list[tuple[str, str]]:
+    ends = [
+        ("λ_max", result.largest),
+        ("λ_min", result.smallest),
+        ("largest |λ|", result.largest_magnitude),
+    ]
+    return [
+        *((name, _eigenvalue(result, value)) for name, value in ends),
+        ("parameters", f"{result.parameters:,}"),
+        *_common_facts(result),
+    ]
+
+
+def _eigenvalue(result: EigenResult, value: float | None) -> str:
+    if value is None:
+        return "–"
+    place = result.eigenvalues.index(value)
+    errors = result.data_errors
+    data = "" if errors is None else f", data ± {significant(errors[place], 2)}"
+    return f"{significant(value)} (residual {result.residuals[place]:.1e}{data})"
+
+
+def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
+    ends = (result.largest, result.smallest, result.largest_magnitude)
+    return [
+        *_name_cells(result, results),
+        *("–" if value is None else significant(value) for value in ends),
+        f"{max(result.residuals):.1e}" if result.residuals else "–",
+        *_cost_cells(result, results),
+    ]
+
+
+def _all_eigenvalues(result: EigenResult, results: Sequence[Result]) -> None:
+    errors = result.data_errors or (None,) * len(result.eigenvalues)
+    rows = [
+        [significant(value), f"{residual:.1e}", _error(error)]
+        for value, residual, error in zip(result.eigenvalues, result.residuals, errors, strict=True)
+    ]
+    header = "eigenvalue" if len(results) == 1 else f"eigenvalue of {_who(result, results)}"
+    emit_table([(header, "right"), ("residual", "right"), ("data error", "right")], rows)
+
+
+def _subject(result: Result) -> str:
+    return f"{result.modality} in {result.provenance.get('checkpoint', 'the model')}"
+
+
+def _data(result: Result) -> str:
+    split = result.provenance.get("split", "")
+    return f"{result.samples:,} {split} samples".replace("  ", " ")
+
+
+def _heading(what: str, results: Sequence[Result]) -> None:
+    first = results[0]
+    where = f" in {first.provenance.get('checkpoint')}" if len(_tags(results)) == 1 else ""
+    emit_lines([f"{what} of the {first.loss} loss on {_data(first)}{where}", ""])
+
+
+def _common_facts(result: Result) -> list[tuple[str, str]]:
+    return [
+        ("loss", f"{result.loss}, {significant(result.loss_value)} on {_data(result)}"),
+        ("cost", f"{result.matvecs:g} products in {result.seconds:.1f} s"),
+        ("method", result.method),
+        ("outcome", str(result.outcome).replace("_", " ")),
+    ]
+
+
+def _tags(results: Sequence[Result]) -> list[str | None]:
+    return list(dict.fromkeys(result.tag for result in results))
+
+
+def _names(results: Sequence[Result]) -> list[tuple[str, Justify]]:
+    names: list[tuple[str, Justify]] = [("modality", "left")]
+    return [("checkpoint", "left"), *names] if len(_tags(results)) > 1 else names
+
+
+def _name_cells(result: Result, results: Sequence[Result]) -> list[str]:
+    return [result.tag or "", result.modality] if len(_tags(results)) > 1 else [result.modality]
+
+
+def _outcome_column(results: Sequence[Result]) -> list[tuple[str, Justify]]:
+    return [] if all(result.outcome in DONE for result in results) else [("outcome", "left")]
+
+
+def _cost_cells(result: Result, results: Sequence[Result]) -> list[str]:
+    outcome = [str(result.outcome).replace("_", " ")] if _outcome_column(results) else []
+    return [f"{result.matvecs:g}", f"{result.seconds:.1f}", *outcome]
+
+
+def _error(error: float | None) -> str:
+    return "–" if error is None else significant(error, 2)
+
+
+def _who(result: Result, results: Sequence[Result]) -> str:
+    return " · ".join(_name_cells(result, results))
+
+
+def _after(results: Sequence[Result], explained: str, *, quiet: bool) -> None:
+    """Print advice on what did not end well, then notes and what the errors mean."""
+    lines: dict[str, list[str]] = {}
+    for result in results:
+        if result.outcome not in DONE:
+            lines.setdefault(result.advice, []).append(_who(result, results))
+        for note in () if quiet else result.notes:
+            lines.setdefault(f"Note: {note}", []).append(_who(result, results))
+    if not lines and not explained:
+        return
+    emit_lines()
+    for line, names in lines.items():
+        everyone = len(names) == len(results)
+        emit_lines([line if everyone else f"{', '.join(names)}: {line}"])
+    if explained:
+        emit_lines([explained])
