@@ -16,11 +16,14 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
 
     The flash and memory-efficient attention kernels, the fused transformer layer and cuDNN's
     recurrent layers have a first derivative only. The fused layer would moreover return zeros at
-    padded positions, and be taken or not according to which encoder is selected.
+    padded positions, and be taken or not according to which encoder is selected. An autocast
+    around the measurement is switched off: it would round to half precision.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     cudnn = torch.backends.cudnn.enabled
     with ExitStack() as stack:
+        for kind in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+            stack.enter_context(torch.autocast(kind, enabled=False))
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)

@@ -1,9 +1,10 @@
 """Hold a model still while it is measured, and give it back exactly as it came."""
 
+import copy
 import random
 import signal
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,61 +14,58 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 
+class Held:
+    """Whether a block of ``held_still`` still holds its model."""
+
+    def __init__(self):
+        self.active = True
+
+
 @contextmanager
 def held_still(
     model: nn.Module, batches: Any, *, device: torch.device, dtype: torch.dtype | None
-) -> Generator[None]:
+) -> Generator[Held]:
     """Put ``model`` into eval mode, on ``device`` and in ``dtype``, on copies of its tensors.
 
     Parameters, buffers (``num_batches_tracked`` too), gradients, ``requires_grad``, training
-    flags and the random states of torch, numpy, Python and the loader return bit for bit, also
-    after an exception or Ctrl-C. Parameters keep their identity: only their data is exchanged,
-    so that nothing the model does to its tensors inside the block can reach the originals.
+    flags, hooks and other attributes of the modules (caches, counters) and the random states of
+    torch, numpy, Python and the loader return bit for bit, also after an exception or Ctrl-C.
+    Parameters keep their identity: only their data is exchanged, so that nothing the model does
+    to its tensors inside the block can reach the originals. Gradient hooks of parameters rest:
+    what masks or clips a gradient for training would change the curvature.
     """
-    parameters = list(model.parameters())
-    data = [p.data for p in parameters]
-    gradients = [p.grad for p in parameters]
-    trainable = [p.requires_grad for p in parameters]
-    modules = list(model.modules())
-    training = [module.training for module in modules]
-    buffers = [dict(_buffers(module)) for module in modules]
-    compiled = [vars(module).get("_compiled_call_impl") for module in modules]
-    randomness = _random_state(batches)
+    held = Held()
+    parameters = [_ParameterState(p) for p in model.parameters()]
+    modules = [_ModuleState(module) for module in model.modules()]
+    randomness = _random_state(batches, device)
     copies: dict[int, Tensor] = {}
 
-    def copy(tensor: Tensor) -> Tensor:
+    def copied(tensor: Tensor) -> Tensor:
         if id(tensor) not in copies:
             kind = dtype if tensor.is_floating_point() else None
-            copies[id(tensor)] = tensor.to(device, kind, copy=True)
+            copies[id(tensor)] = tensor.detach().to(device, kind, copy=True)
         return copies[id(tensor)]
 
+    def give_back() -> None:
+        for state in (*parameters, *modules):
+            state.restore()
+        _restore_random_state(randomness)
+        held.active = False
+
     try:
-        for parameter, original in zip(parameters, data, strict=True):
-            parameter.grad = None
-            parameter.data = copy(original)
-        for module, own in zip(modules, buffers, strict=True):
-            _buffers(module).update({k: b if b is None else copy(b) for k, b in own.items()})
-            if vars(module).get("_compiled_call_impl") is not None:
-                # Set by module.compile(): the compiled call has no second derivative.
-                vars(module)["_compiled_call_impl"] = None
-        model.eval()
-        yield
+        try:
+            for state in (*parameters, *modules):
+                state.replace(copied)
+            model.eval()
+            yield held
+        finally:
+            with _uninterrupted():
+                give_back()
     finally:
-        with _uninterrupted():
-            for parameter, original, gradient, flag in zip(
-                parameters, data, gradients, trainable, strict=True
-            ):
-                parameter.grad = None
-                parameter.data = original
-                parameter.grad = gradient
-                parameter.requires_grad_(flag)
-            for module, own, flag, call in zip(modules, buffers, training, compiled, strict=True):
-                _buffers(module).clear()
-                _buffers(module).update(own)
-                module.training = flag
-                if call is not None:
-                    vars(module)["_compiled_call_impl"] = call
-            _restore_random_state(batches, randomness)
+        # A Ctrl-C may have come just before it was held back: giving back twice does no harm.
+        if held.active:
+            with _uninterrupted():
+                give_back()
 
 
 @contextmanager
@@ -85,23 +83,79 @@ def only(model: nn.Module, chosen: Iterable[Parameter]) -> Generator[None]:
                 parameter.requires_grad_(flag)
 
 
-def _buffers(module: nn.Module) -> dict[str, Tensor | None]:
-    return vars(module)["_buffers"]
+class _ParameterState:
+    """What hangs on one parameter."""
+
+    def __init__(self, parameter: Parameter):
+        self.parameter = parameter
+        self.data = parameter.data
+        self.gradient = parameter.grad
+        self.trainable = parameter.requires_grad
+        self.hooks: Any = parameter._backward_hooks
+
+    def replace(self, copied: Callable[[Tensor], Tensor]) -> None:
+        self.parameter.grad = None
+        if self.hooks is not None:
+            self.parameter._backward_hooks = None
+        self.parameter.data = copied(self.data)
+
+    def restore(self) -> None:
+        self.parameter.grad = None
+        self.parameter.data = self.data
+        self.parameter.grad = self.gradient
+        self.parameter.requires_grad_(self.trainable)
+        if self.hooks is not None:
+            self.parameter._backward_hooks = self.hooks
 
 
-def _random_state(batches: Any) -> dict[str, Any]:
+class _ModuleState:
+    """Everything that one module holds: its attributes, and what its tables and lists list.
+
+    Not its parameters and buffers alone: a rotary cache in a dictionary would stay behind in
+    float64, and a LoRA layer that merges its weights in eval mode would believe them merged.
+    """
+
+    def __init__(self, module: nn.Module):
+        self.attributes = vars(module)
+        self.saved = dict(self.attributes)
+        self.contents = {
+            name: copy.copy(value)
+            for name, value in self.saved.items()
+            if isinstance(value, dict | list | set)
+        }
+
+    def replace(self, copied: Callable[[Tensor], Tensor]) -> None:
+        for table in (self.attributes, self.attributes["_buffers"]):
+            for name, value in list(table.items()):
+                if isinstance(value, Tensor) and value.grad_fn is None:
+                    table[name] = copied(value)
+        if self.attributes.get("_compiled_call_impl") is not None:
+            # Set by module.compile(): the compiled call has no second derivative.
+            self.attributes["_compiled_call_impl"] = None
+
+    def restore(self) -> None:
+        self.attributes.update(self.saved)
+        for name in [name for name in self.attributes if name not in self.saved]:
+            del self.attributes[name]
+        for name, content in self.contents.items():
+            held = self.saved[name]
+            held.clear()
+            held.extend(content) if isinstance(held, list) else held.update(content)
+
+
+def _random_state(batches: Any, device: torch.device) -> dict[str, Any]:
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "numpy": np.random.get_state(),
         "python": random.getstate(),
         "loader": [(g, g.get_state()) for g in _generators(batches)],
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if device.type == "cuda" or (torch.cuda.is_available() and torch.cuda.is_initialized()):
         state["cuda"] = torch.cuda.get_rng_state_all()
     return state
 
 
-def _restore_random_state(batches: Any, state: dict[str, Any]) -> None:
+def _restore_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     np.random.set_state(state["numpy"])
     random.setstate(state["python"])
@@ -114,6 +168,7 @@ def _restore_random_state(batches: Any, state: dict[str, Any]) -> None:
 def _generators(batches: Any) -> list[torch.Generator]:
     """Return the generators of a loader and of its samplers, which a pass moves on."""
     parts = [batches] + [getattr(batches, name, None) for name in ("sampler", "batch_sampler")]
+    parts += [getattr(part, "sampler", None) for part in parts[1:]]
     found = [getattr(part, "generator", None) for part in parts if part is not None]
     unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
     return list(unique.values())
@@ -122,14 +177,16 @@ def _generators(batches: Any) -> list[torch.Generator]:
 @contextmanager
 def _uninterrupted() -> Generator[None]:
     """Let a Ctrl-C that comes while the model is given back wait until it is whole again."""
-    if threading.current_thread() is not threading.main_thread():
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if main else None
+    if before is None:  # another thread, or a handler that Python cannot put back
         yield
         return
     came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
         if came:
-            raise KeyboardInterrupt
+            signal.raise_signal(came[0])  # to whoever handles it: it need not be Python

@@ -23,7 +23,7 @@ from sharpscope.subject.losses import (
 from sharpscope.subject.owners import assign_owners
 from sharpscope.subject.proof import Census, prove_still, visits
 from sharpscope.subject.selection import Selection, select
-from sharpscope.subject.still import held_still, only
+from sharpscope.subject.still import Held, held_still, only
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -52,7 +52,7 @@ class Subject:
         samples: Measure on the first so many items only.
         device: Where to measure; by default where the model is.
         dtype: ``float32`` or ``float64`` (or the torch dtype); by default the model's own, and
-            float32 for a model in half precision.
+            float32 for a model in half precision, float64 for one of mixed precisions.
         provenance: Facts to keep in every result, such as the checkpoint's sha256.
 
     Raises:
@@ -109,7 +109,10 @@ class Subject:
         self.dtype, self.notes = _dtype(dtype, self.model)
         self.provenance = dict(provenance or {})
         self.notes = (*self.notes, *self.provenance.get("notes", ()))
-        self._depth = 0
+        # A criterion may hold class weights, or a state of its own: it stands still as well.
+        criteria = [value for value in (loss,) if isinstance(value, nn.Module)]
+        self._stage = nn.ModuleList([self.model, *criteria]) if criteria else self.model
+        self._held: Held | None = None
 
     def __repr__(self) -> str:
         sizes = {name: sum(p.numel() for p in self.owners.of(name).values()) for name in self.parts}
@@ -133,8 +136,8 @@ class Subject:
         if name not in self.losses and name in ("total", *self.owners.modalities):
             raise MisuseError(
                 f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
-                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml (a checkpoint "
-                "of method joint has none: its unimodal heads were never trained)"
+                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml (a "
+                "checkpoint of method joint has none: its unimodal heads were never trained)"
             )
         return self.losses[one_of("loss", name, self.losses)]
 
@@ -146,18 +149,17 @@ class Subject:
     @contextmanager
     def still(self) -> Generator[None]:
         """Hold the model still inside the block and give it back unchanged; blocks may nest."""
-        if self._depth:
+        if self._held is not None and self._held.active:
             yield
             return
         with (
-            held_still(self.model, self._loader, device=self.device, dtype=self.dtype),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            held_still(self._stage, self._loader, device=self.device, dtype=self.dtype) as held,
             twice_differentiable(self.model),
         ):
-            self._depth = 1
-            try:
-                yield
-            finally:
-                self._depth = 0
+            self._held = held
+            yield
 
     @contextmanager
     def studying(self, selection: Selection) -> Generator[None]:
@@ -222,6 +224,11 @@ def _original(model: Any) -> nn.Module:
         elif isinstance(model, DataParallel | DistributedDataParallel):
             model = model.module
         elif isinstance(model, nn.Module):
+            if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
+                raise MisuseError(
+                    "model is (partly) TorchScript, whose tensors cannot be held still: "
+                    "pass the module that it was compiled from"
+                )
             return model
         else:
             raise MisuseError(f"model must be a torch module; got {type(model).__name__}")
@@ -252,6 +259,10 @@ def _device(device: str | torch.device | None, model: nn.Module) -> torch.device
         raise MisuseError(f"device must be cpu, cuda or cuda:N; got {device!r}") from error
     if wanted.type == "cuda" and not torch.cuda.is_available():
         raise MisuseError(f"device {device!s} was asked for and CUDA is not there; use cpu")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise MisuseError(
+            f"device {device!s} was asked for and there are {torch.cuda.device_count()} of them"
+        )
     return wanted
 
 
@@ -261,8 +272,11 @@ def _dtype(
     if dtype is not None:
         name = dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")
         return DTYPES[one_of("dtype", name, DTYPES)], ()
-    half = {p.dtype for p in model.parameters() if p.is_floating_point() and p.element_size() < 4}
-    if half:
-        name = str(half.pop()).removeprefix("torch.")
-        return torch.float32, (f"The model holds {name} parameters; it was measured in float32.",)
-    return None, ()
+    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    half = [kind for kind in kinds if kind.itemsize < 4]
+    if not half and len(kinds) < 2:
+        return None, ()
+    wanted = torch.float32 if half else torch.float64
+    names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in half or kinds))
+    measured = str(wanted).removeprefix("torch.")
+    return wanted, (f"The model holds {names} parameters; it was measured in {measured}.",)
