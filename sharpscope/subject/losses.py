@@ -30,7 +30,10 @@ NAMED_LOSSES: dict[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
 }
 # These average over the targets that count, by their class weight; the others over all elements.
-_INDEXED = (functional.cross_entropy, functional.nll_loss, nn.CrossEntropyLoss, nn.NLLLoss)
+_INDEXED_FUNCTIONS = (functional.cross_entropy, functional.nll_loss)
+_INDEXED_MODULES = (nn.CrossEntropyLoss, nn.NLLLoss)
+# And these by the weight of each element, where one is given.
+_WEIGHTED = (functional.mse_loss, functional.l1_loss)
 
 
 def as_batch_loss(
@@ -54,9 +57,10 @@ def as_batch_loss(
     """
     if isinstance(loss, str):
         loss = NAMED_LOSSES[one_of("loss", loss, NAMED_LOSSES)]
-    if not callable(loss):
+    if isinstance(loss, type) or not callable(loss):
+        hint = ", a class: make one of it first" if isinstance(loss, type) else ""
         raise MisuseError(
-            f"loss must be a name, a torch loss or a callable(model, batch); got {loss!r}"
+            f"loss must be a name, a torch loss or a callable(model, batch); got {loss!r}{hint}"
         )
 
     def measured(model: nn.Module, batch: Any) -> LossSum:
@@ -69,7 +73,7 @@ def as_batch_loss(
     def called(model: nn.Module, batch: Any) -> LossSum:
         value = loss(model, batch)
         if isinstance(value, tuple) and len(value) == 2:
-            return LossSum(_scalar(value[0]), float(value[1]))
+            return LossSum(_scalar(value[0]), _weight(value[1]))
         return _mean_times(value, length(batch))
 
     return measured if is_criterion(loss) else called
@@ -106,14 +110,19 @@ def torch_loss_sum(loss: Any, output: Tensor, target: Tensor) -> LossSum:
     else:
         moved = {k: v.to(output) if isinstance(v, Tensor) else v for k, v in settings.items()}
         values = function(output, target, **(moved | {"reduction": "none"}))
-    kind = type(function) if isinstance(function, nn.Module) else function
-    if kind in _INDEXED and not target.is_floating_point():
+    indexed = function in _INDEXED_FUNCTIONS or isinstance(function, _INDEXED_MODULES)
+    if indexed and not target.is_floating_point():
         kept = target != (
             -100 if settings.get("ignore_index") is None else settings["ignore_index"]
         )
         weights = settings.get("weight")
-        weight = kept.sum() if weights is None else weights.to(target.device)[target[kept]].sum()
-        return LossSum(values.sum(), float(weight))
+        if weights is None:
+            return LossSum(values.sum(), float(kept.sum()))
+        each = weights.to(target.device, torch.float64)[target[kept]]
+        return LossSum(values.sum(), float(each.sum()))
+    each = settings.get("weight")
+    if function in _WEIGHTED and each is not None:
+        return LossSum(values.sum(), float(each.double().sum()))
     if getattr(function, "reduction", settings.get("reduction")) == "batchmean":
         return LossSum(values.sum(), float(len(values)))
     return LossSum(values.sum(), float(values.numel()))
@@ -132,7 +141,10 @@ def is_criterion(loss: Any) -> bool:
 
 def _is_torch_loss(loss: Any) -> bool:
     function, _ = _unwrapped(loss)
-    return isinstance(function, _Loss) or (
+    if isinstance(function, _Loss):
+        # A subclass with a forward of its own may reduce as it likes: it is a mean like any other.
+        return type(function).forward.__module__ == nn.CrossEntropyLoss.__module__
+    return (
         getattr(function, "__module__", None) == functional.__name__
         and getattr(functional, getattr(function, "__name__", ""), None) is function
     )
@@ -152,6 +164,16 @@ def _scalar(value: Any) -> Tensor:
             f"(sum, weight); got {got}"
         )
     return value.reshape(())
+
+
+def _weight(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SubjectError(
+            "the weight of a loss pair (sum, weight) must be one number; got "
+            f"{type(value).__name__}"
+        ) from error
 
 
 def is_finite(value: LossSum) -> bool:

@@ -116,8 +116,18 @@ def _walk(model: nn.Module, batches: Iterable[Any], loss: BatchLoss, length: Len
                     f"batch {number}: the loss is not finite (sum {value.total.item():g}, weight "
                     f"{value.weight:g}); look for NaN in the data or a model that has diverged"
                 )
-            found.append(_Seen(fingerprint(batch), length(batch), value.total.item(), value.weight))
+            items = _items(number, batch, length)
+            found.append(_Seen(fingerprint(batch), items, value.total.item(), value.weight))
     return found
+
+
+def _items(number: int, batch: Any, length: Length) -> int:
+    try:
+        return int(length(batch))
+    except SubjectError as error:
+        raise SubjectError(f"batch {number}: {error}") from error
+    except Exception as error:
+        raise SubjectError(f"batch {number}: batch_size raised {_words(error)}") from error
 
 
 def _compare_data(first: list[_Seen], second: list[_Seen]) -> None:
@@ -144,6 +154,11 @@ def _compare_losses(model: nn.Module, first: list[_Seen], second: list[_Seen]) -
                 f"the model does not stand still: batch {number} gave the loss sums "
                 f"{one.total:.9g} and {two.total:.9g} although the model is in eval mode; "
                 f"{_suspects(model)}"
+            )
+        if one.weight != two.weight:
+            raise SubjectError(
+                f"the loss does not stand still: batch {number} weighed {one.weight:.9g} and then "
+                f"{two.weight:.9g}"
             )
 
 
