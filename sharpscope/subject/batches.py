@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from sharpscope.checks import at_least, one_of
+from sharpscope.checks import at_least, nearest, one_of
 from sharpscope.errors import SubjectError
 
 Length: TypeAlias = Callable[[Any], int]
@@ -19,6 +21,8 @@ CALLS = ("args", "kwargs", "whole")
 def length(batch: Any) -> int:
     """Return the length of the first axis of the first tensor in ``batch``."""
     for leaf in leaves(batch):
+        if isinstance(leaf, PackedSequence):
+            return int(leaf.batch_sizes[0])
         if isinstance(leaf, Tensor) and leaf.ndim > 0:
             return leaf.shape[0]
     raise SubjectError(
@@ -33,8 +37,14 @@ def separate(batch: Any, *, target: str | None = None) -> tuple[Any, Any]:
     if fields and any(key in fields for key in (target, *TARGET_KEYS)):
         batch = batch._asdict()
     if isinstance(batch, Mapping):
+        if target is not None and target not in batch:
+            known = [str(key) for key in batch]
+            raise SubjectError(
+                f"no target {target!r} in the batch{nearest(target, known)}; its keys are "
+                f"{', '.join(known)}"
+            )
         keys = [target] if target else [key for key in TARGET_KEYS if key in batch]
-        if len(keys) != 1 or keys[0] not in batch:
+        if len(keys) != 1:
             raise SubjectError(
                 f"a mapping batch needs one target among the keys {', '.join(TARGET_KEYS)}; this "
                 f"one has the keys {', '.join(map(str, batch))}: say which with target="
@@ -76,7 +86,9 @@ def logits(output: Any) -> Tensor:
 
 def leaves(value: Any) -> Generator[Any]:
     """Yield the leaves of nested mappings, tuples and lists, in order."""
-    if isinstance(value, Mapping):
+    if isinstance(value, PackedSequence):  # a tuple by its type alone
+        yield value
+    elif isinstance(value, Mapping):
         for entry in value.values():
             yield from leaves(entry)
     elif isinstance(value, tuple | list):
@@ -88,6 +100,8 @@ def leaves(value: Any) -> Generator[Any]:
 
 def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     """Return ``value`` with ``function`` applied to its leaves, containers of the same kind."""
+    if isinstance(value, PackedSequence):
+        return function(value)
     if isinstance(value, Mapping):
         entries = {key: mapped(entry, function) for key, entry in value.items()}
         return entries if type(value) is dict else _rebuilt(value, entries)
@@ -111,6 +125,9 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
     def move(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
             return leaf.to(device, dtype if leaf.is_floating_point() else None)
+        if isinstance(leaf, PackedSequence):
+            kind = dtype if leaf.data.is_floating_point() else None
+            return leaf.to(device, kind)  # pyright: ignore[reportArgumentType]
         # Graph batches, packed sequences and their like know how to move themselves.
         return leaf.to(device) if callable(getattr(leaf, "to", None)) else leaf
 
@@ -136,30 +153,62 @@ class FirstSamples:
 
 
 def _cut(batch: Any, items: int, keep: int) -> Any:
+    def refusal(what: str) -> SubjectError:
+        return SubjectError(
+            f"cannot cut a batch that holds {what} to {keep} of its {items} items: choose "
+            "--samples so that it ends with a whole batch"
+        )
+
     def cut(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
             return leaf[:keep] if leaf.ndim > 0 and leaf.shape[0] == items else leaf
+        if isinstance(leaf, _Names):
+            return leaf.entries[:keep] if len(leaf.entries) == items else leaf.entries
         if isinstance(leaf, str | int | float | bool | None):
             return leaf
-        raise SubjectError(
-            f"cannot cut a batch that holds a {type(leaf).__name__} to {keep} of its {items} "
-            "items: choose --samples so that it ends with a whole batch"
-        )
+        raise refusal(f"a {type(leaf).__name__}")
 
-    return mapped(batch, cut)
+    tensors = [leaf for leaf in leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0]
+    if tensors and tensors[0].shape[0] != items:
+        raise refusal(f"a tensor of shape {tuple(tensors[0].shape)}")
+    return mapped(_with_names(batch), cut)
+
+
+class _Names:
+    """A list with one plain entry per item, such as captions: cut like a tensor."""
+
+    def __init__(self, entries: list[Any]):
+        self.entries = entries
+
+
+def _with_names(value: Any) -> Any:
+    """Return ``value`` with lists of plain entries as leaves of their own."""
+    if isinstance(value, list) and all(isinstance(x, str | int | float | None) for x in value):
+        return _Names(value)
+    if isinstance(value, Mapping):
+        entries = {key: _with_names(entry) for key, entry in value.items()}
+        return entries if type(value) is dict else _rebuilt(value, entries)
+    if type(value) in (tuple, list):
+        return type(value)(_with_names(entry) for entry in value)
+    return value
 
 
 def fingerprint(batch: Any) -> str:
     """Return a hash of the batch's tensors, numbers and strings."""
     digest = hashlib.blake2b(digest_size=16)
     for leaf in leaves(batch):
-        if isinstance(leaf, Tensor):
-            plain = leaf.detach().to("cpu").contiguous()
-            digest.update(f"{plain.dtype}{tuple(plain.shape)}".encode())
+        if isinstance(leaf, PackedSequence):
+            digest.update(fingerprint(tuple(leaf)).encode())
+        elif isinstance(leaf, Tensor):
+            dense = leaf.to_dense() if leaf.layout is not torch.strided else leaf
+            plain = dense.detach().resolve_conj().resolve_neg().to("cpu").contiguous()
+            digest.update(f"{plain.dtype}{tuple(plain.shape)};".encode())
             # Bytes, not numbers: every dtype has them, bfloat16 included.
             digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
-        elif isinstance(leaf, str | int | float | bool | bytes | None):
-            digest.update(repr(leaf).encode())
+        elif isinstance(leaf, np.ndarray) and not leaf.dtype.hasobject:
+            digest.update(f"{leaf.dtype}{leaf.shape};".encode() + leaf.tobytes())
+        elif isinstance(leaf, str | int | float | bool | bytes | np.generic | None):
+            digest.update(f"{leaf!r};".encode())
         else:
-            digest.update(type(leaf).__name__.encode())
+            digest.update(f"{type(leaf).__name__};".encode())
     return digest.hexdigest()
