@@ -54,6 +54,11 @@ def assign_owners(model: nn.Module, encoders: Mapping[str, Any]) -> Owners:
             parameter is claimed twice.
     """
     names = _names(model)
+    if not isinstance(encoders, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise MisuseError(
+            "encoders must map each modality to a part of the model, such as "
+            f"{{'ehr': 'ehr_model'}}; got {type(encoders).__name__}"
+        )
     if not encoders:
         raise MisuseError("encoders must name at least one modality; got none")
     claims: dict[int, tuple[str, str]] = {}
@@ -63,6 +68,8 @@ def assign_owners(model: nn.Module, encoders: Mapping[str, Any]) -> Owners:
                 f"an encoder cannot be called {modality!r}, a word with a meaning of its own "
                 f"({', '.join(RESERVED)}); rename it"
             )
+        if not _listed(patterns):
+            raise MisuseError(f"the encoder of {modality!r} is an empty list: name its modules")
         for pattern in _listed(patterns):
             for name, parameter in _matches(model, names, modality, pattern):
                 earlier = claims.setdefault(id(parameter), (modality, name))

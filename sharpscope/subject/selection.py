@@ -57,12 +57,15 @@ def select(owners: Owners, name: str) -> Selection:
     Raises:
         MisuseError: If it is none of these, with the nearest name that is.
     """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise MisuseError(f"modality must be a name; got {type(name).__name__}")
     if name == ALL:
         chosen = dict(owners.parameters)
     elif name == SHARED or name in owners.modalities:
         chosen = owners.of(name)
         if not chosen:
-            raise MisuseError(f"{name!r} owns no parameter: every one belongs to an encoder")
+            why = "every one belongs to an encoder" if name == SHARED else "its own are integers"
+            raise MisuseError(f"{name!r} owns no parameter to measure: {why}")
     else:
         chosen = {key: p for key, p in owners.parameters.items() if matches(key, name)}
     if not chosen:
