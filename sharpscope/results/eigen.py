@@ -1,6 +1,6 @@
 """Extreme eigenvalues at both ends, each under its own name."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -32,7 +32,7 @@ class EigenResult(Result):
     smallest: float | None
     largest_magnitude: float | None
     data_errors: tuple[float, ...] | None
-    vectors: np.ndarray | None = None
+    vectors: np.ndarray | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return (

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 
+from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.results.files import write_whole
+from sharpscope.results.files import Writer, write_together
 from sharpscope.results.outcome import Outcome
 
 
@@ -74,6 +75,8 @@ class Result:
             value = getattr(self, entry.name)
             if arrays or not isinstance(value, np.ndarray):
                 content[entry.name] = plain(value)
+        if not arrays:
+            content["arrays"] = list(self.array_fields())
         content["advice"] = self.advice
         return content
 
@@ -86,16 +89,27 @@ class Result:
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Rebuild the record from what ``to_dict`` and the npz hold; unknown keys are refused."""
         known = {entry.name: entry for entry in dataclasses.fields(cls)}
-        derived = {"schema", "version", "advice"}
+        derived = {"schema", "version", "advice", "arrays"}
         unknown = sorted(set(content) - set(known) - derived)
         if unknown:
             raise MisuseError(
                 f"a {cls.schema} result has no field {unknown[0]!r}: it was written by version "
                 f"{content.get('version')} and this is {version('sharpscope')}; update sharpscope"
             )
-        values = {name: content[name] for name in known if name in content}
-        values["outcome"] = Outcome(values["outcome"])
-        return cls(**{name: _frozen(value) for name, value in values.items()})
+        needed = {
+            name
+            for name, entry in known.items()
+            if entry.default is entry.default_factory is dataclasses.MISSING
+        }
+        missing = sorted(needed - set(content))
+        if missing:
+            raise MisuseError(f"a {cls.schema} result needs the field {missing[0]!r}")
+        values = {name: _frozen(content[name]) for name in known if name in content}
+        values["outcome"] = Outcome(one_of("outcome", values["outcome"], list(Outcome)))
+        for name in values:
+            if np.ndarray in get_args(known[name].type) and values[name] is not None:
+                values[name] = np.asarray(values[name], dtype=float)
+        return cls(**values)
 
     def save(self, path: str | Path) -> Path:
         """Write JSON to ``path``, arrays (if any) to the npz beside it, and return the path.
@@ -104,12 +118,22 @@ class Result:
             MisuseError: If the path cannot be written; nothing is left half-written.
         """
         path = Path(path)
+        if path.suffix == ".npz":
+            raise MisuseError(f"cannot write {path}: the npz is for the arrays; name a .json file")
         arrays = self.array_fields()
         text = json.dumps(self.to_dict(arrays=False), indent=1, ensure_ascii=False) + "\n"
+        files: dict[Path, Writer] = {path: lambda file: file.write(text.encode())}
         if arrays:
-            write_whole(path.with_suffix(".npz"), lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType]
-        write_whole(path, lambda file: file.write(text.encode()))
+            files[beside(path)] = lambda file: np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
+        write_together(files)
         return path
+
+
+def beside(path: Path) -> Path:
+    """Return where the arrays of the result at ``path`` are."""
+    return (
+        path.with_suffix(".npz") if path.suffix == ".json" else path.with_name(f"{path.name}.npz")
+    )
 
 
 def plain(value: Any) -> Any:
@@ -127,11 +151,15 @@ def plain(value: Any) -> Any:
             return {str(key): plain(entry) for key, entry in value.items()}
         case list() | tuple():
             return [plain(entry) for entry in value]
-        case _:
+        case None | bool() | int() | str():
             return value
+        case _:
+            return str(value)  # a date, a device: hours of measuring must not be lost to it
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _frozen(entry) for key, entry in value.items()}
     return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
 
 

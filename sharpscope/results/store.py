@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
 from sharpscope.results.eigen import EigenResult
-from sharpscope.results.record import Result
+from sharpscope.results.record import Result, beside
 from sharpscope.results.trace import TraceResult
 
 _KINDS: dict[str, type[Result]] = {kind.schema: kind for kind in (TraceResult, EigenResult)}
@@ -22,7 +23,11 @@ def save_all(results: Sequence[Result], folder: str | Path, stem: str) -> list[P
     for result in results:
         name = "-".join(part for part in (stem, result.tag, result.modality) if part)
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-        paths.append(result.save(Path(folder) / f"{safe}.json"))
+        path = Path(folder) / f"{safe}.json"
+        number = 2
+        while path in paths:  # names may become equal when made safe
+            path, number = path.with_name(f"{safe}-{number}.json"), number + 1
+        paths.append(result.save(path))
     return paths
 
 
@@ -40,13 +45,23 @@ def load(path: str | Path) -> Result:
     except ValueError as error:
         raise MisuseError(f"{path} is not a sharpscope result: it is not JSON") from error
     schema = content.get("schema") if isinstance(content, dict) else None
-    if schema not in _KINDS:
+    if not isinstance(schema, str) or schema not in _KINDS:
         raise MisuseError(
             f"{path} is not a sharpscope result: its schema must be {listed(_KINDS)}; "
             f"got {schema!r}"
         )
-    beside = path.with_suffix(".npz")
-    if beside.exists():
-        with np.load(beside, allow_pickle=False) as arrays:
-            content |= dict(arrays)
+    if names := content.get("arrays"):
+        content |= _arrays(beside(path), names)
     return _KINDS[schema].from_dict(content)
+
+
+def _arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read the arrays named, and only where the result says that it has some."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise MisuseError(
+            f"cannot read {path}, which holds the arrays {', '.join(map(str, names))}: "
+            f"{getattr(error, 'strerror', None) or error}"
+        ) from error

@@ -1,6 +1,7 @@
 """The trace of a Hessian, with two error bars: one of the probes, one of the data."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -49,7 +50,7 @@ def with_error(value: float | None, error: float | None) -> str:
     """Return ``925.6 ± 8.7``: the error to two digits, the value to the error's last place."""
     if value is None or error is None or not math.isfinite(value) or not math.isfinite(error):
         return significant(value)
-    if error == 0:
+    if error < sys.float_info.min:
         return f"{significant(value, 6)} ± 0"
     places = 1 - math.floor(math.log10(error))
     # An error outside these bounds reads better with a power of ten than with a row of zeros.
