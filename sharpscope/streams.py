@@ -1,6 +1,7 @@
 """Random streams with names: the same on every device, and extended by more probes."""
 
 import hashlib
+from operator import index
 
 import torch
 from torch import Generator, Tensor
@@ -21,7 +22,9 @@ def stream(seed: int, *path: str | int) -> Generator:
         >>> bool(torch.equal(torch.rand(2, generator=a), torch.rand(2, generator=b)))
         True
     """
-    digest = hashlib.blake2b(repr((seed, *path)).encode(), digest_size=8).digest()
+    # numpy's integers name the same streams as Python's.
+    words = [int(index(word)) if not isinstance(word, str) else word for word in (seed, *path)]
+    digest = hashlib.blake2b(repr(tuple(words)).encode(), digest_size=8).digest()
     return Generator().manual_seed(int.from_bytes(digest) >> 1)
 
 
