@@ -89,6 +89,7 @@ def train(
     if not METHODS[recipe.method].trains_heads and model.fusion.takes == "features":
         fit_heads(model, dataset.splits["train"])
     seconds = time.perf_counter() - started
+    model.zero_grad()
     model.eval()
     return Trained(
         model=model,
