@@ -68,3 +68,27 @@ def test_the_model_is_given_back_bit_identical(estimator: Any, error: Any):
             estimator(subject, "cxr")
     assert _same(before, _state(model))
     assert warnings.filters == filters
+
+
+@pytest.mark.parametrize("estimator", [PyHessianTrace(probes=3), PyHessianEigenvalue(budget=3)])
+def test_gpus_are_not_seeded_by_a_measurement_on_the_cpu(
+    estimator: Any, monkeypatch: pytest.MonkeyPatch
+):
+    def seeded(_: int) -> None:
+        raise AssertionError("a GPU was seeded")
+
+    for name in ("manual_seed", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, seeded)
+    estimator(problems.subject_of(problems.build("maxout")), "cxr")
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("estimator", [PyHessianTrace(probes=3), PyHessianEigenvalue(budget=3)])
+def test_the_state_of_the_gpu_is_given_back_and_the_seed_decides(estimator: Any):
+    subject = problems.subject_of(problems.build("maxout"), device="cuda")
+    torch.cuda.init()
+    before = torch.cuda.get_rng_state()
+    first, second = (estimator(subject, "cxr").to_dict() for _ in range(2))
+    assert torch.equal(before, torch.cuda.get_rng_state())
+    for name in ("value", "eigenvalues"):
+        assert first.get(name) == pytest.approx(second.get(name), rel=1e-6)

@@ -70,7 +70,7 @@ class PyHessianEigenvalue:
         operator = PyHessianOperator(subject, modality, loss=loss or "fusion")
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
-            seeded = seed_torch(self.seed, "eigenvalue")
+            seeded = seed_torch(self.seed, "eigenvalue", operator.device)
             ascent = _Ascent(operator, meter, self.rtol)
             outcome = ascent.run()
             report = operator.report()

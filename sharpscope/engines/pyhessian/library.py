@@ -42,11 +42,14 @@ def quiet() -> Generator[None]:
         yield
 
 
-def seed_torch(seed: int, name: str) -> int:
+def seed_torch(seed: int, name: str, device: torch.device) -> int:
     """Seed torch's global generators, from which PyHessian draws, and return the number used.
 
-    Only inside a session, which gives the user's random state back.
+    Only inside a session, which gives the user's random state back. ``torch.manual_seed`` would
+    moreover leave a seed for GPUs that nothing has used yet, and that no session could take back.
     """
     number = stream(seed, "pyhessian", name).initial_seed()
-    torch.manual_seed(number)
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.manual_seed_all(number)
     return number

@@ -49,6 +49,8 @@ class PyHessianOperator(HessianOperator):
         library()
         super().__init__(subject, modality, loss=loss)
         self._loader = Loader(subject, loss)
+        if self.device.type == "cuda":
+            torch.cuda.init()  # so that a session finds, and restores, the state PyHessian draws on
 
     @contextmanager
     def session(self) -> Generator[None]:

@@ -60,7 +60,7 @@ class PyHessianTrace(ProbeSettings):
         operator = PyHessianOperator(subject, modality, loss=loss or "fusion")
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
-            seeded = seed_torch(self.seed, "trace")
+            seeded = seed_torch(self.seed, "trace", operator.device)
             probing = Probing(operator, self, meter, source=operator.probe)
             result = trace_result(probing, probing.run(), method=METHOD)
         return replace(result, notes=(*result.notes, *_notes(seeded)))
