@@ -18,7 +18,7 @@ def nearest(value: str, allowed: Iterable[str]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Return names as ``'a', 'b' or 'c'``, all of them."""
-    quoted = [repr(name) for name in names]
+    quoted = [repr(str(name)) for name in names]
     if len(quoted) < 2:
         return "".join(quoted) or "nothing"
     return f"{', '.join(quoted[:-1])} or {quoted[-1]}"

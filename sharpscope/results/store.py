@@ -58,7 +58,7 @@ def load(path: str | Path) -> Result:
 def _arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Read the arrays named, and only where the result says that it has some."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in names}
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise MisuseError(

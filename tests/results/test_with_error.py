@@ -1,0 +1,44 @@
+"""A value and its error in the digits that they deserve."""
+
+import pytest
+
+from sharpscope.results.record import significant
+from sharpscope.results.trace import with_error
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (925.62, 8.71, "925.6 ± 8.7"),
+        (-3.2041, 0.1234, "-3.20 ± 0.12"),
+        (0.0, 1.0, "0.0 ± 1.0"),
+        (12345.6, 123.4, "12346 ± 123"),
+        (1234567.0, 98765.0, "1234567 ± 98765"),
+        (0.5, 0.00123, "0.5000 ± 0.0012"),
+        (0.5, 0.000123, "(5.0000 ± 0.0012)e-1"),
+        (5e9, 3e7, "(5.000 ± 0.030)e9"),
+        (-5e9, 3e7, "(-5.000 ± 0.030)e9"),
+        (1e-10, 1e-11, "(1.00 ± 0.10)e-10"),
+        (0.0, 2e-9, "(0.0 ± 2.0)e-9"),
+        (1e-12, 3e7, "(0.0 ± 3.0)e7"),
+        (925.6213, 0.0, "925.621 ± 0"),
+        (0.0, 0.0, "0 ± 0"),
+        (1.0, 5e-324, "1 ± 0"),
+        (925.62, None, "925.6"),
+        (925.62, float("inf"), "925.6"),
+        (925.62, float("nan"), "925.6"),
+        (None, 1.0, "not finite"),
+        (float("nan"), 1.0, "not finite"),
+        (float("-inf"), None, "not finite"),
+    ],
+)
+def test_with_error(value: float | None, error: float | None, text: str):
+    assert with_error(value, error) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(925.62, 4, "925.6"), (-1e-7, 4, "-1e-07"), (1234567.0, 4, "1.235e+06"), (2.0, 6, "2")],
+)
+def test_significant(value: float, digits: int, text: str):
+    assert significant(value, digits) == text
