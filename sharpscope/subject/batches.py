@@ -124,7 +124,8 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
 
     def move(leaf: Any) -> Any:
         if isinstance(leaf, Tensor):
-            return leaf.to(device, dtype if leaf.is_floating_point() else None)
+            there = leaf.to(device, dtype if leaf.is_floating_point() else None)
+            return there.clone() if there.is_inference() else there  # autograd takes no other
         if isinstance(leaf, PackedSequence):
             kind = dtype if leaf.data.is_floating_point() else None
             return leaf.to(device, kind)  # pyright: ignore[reportArgumentType]
