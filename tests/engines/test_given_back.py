@@ -74,12 +74,14 @@ def test_the_model_is_given_back_bit_identical(estimator: Any, error: Any):
 def test_gpus_are_not_seeded_by_a_measurement_on_the_cpu(
     estimator: Any, monkeypatch: pytest.MonkeyPatch
 ):
+    subject = problems.subject_of(problems.build("maxout"))
+
     def seeded(_: int) -> None:
         raise AssertionError("a GPU was seeded")
 
     for name in ("manual_seed", "manual_seed_all"):
         monkeypatch.setattr(torch.cuda, name, seeded)
-    estimator(problems.subject_of(problems.build("maxout")), "cxr")
+    estimator(subject, "cxr")
 
 
 @pytest.mark.gpu
