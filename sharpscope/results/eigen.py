@@ -35,7 +35,14 @@ class EigenResult(Result):
     vectors: np.ndarray | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
+        named = {
+            "λ_max": self.largest,
+            "λ_min": self.smallest,
+            "largest |λ|": self.largest_magnitude,
+        }
+        # An engine that finds only the largest magnitude leaves the ends unknown.
+        shown = [f"{name} {significant(v)}" for name, v in named.items() if v is not None]
+        values = ", ".join(shown[:2]) or "not finite"
         return (
-            f"EigenResult(λ_max {significant(self.largest)}, λ_min {significant(self.smallest)}, "
-            f"{self.method}, {self.matvecs:g} products, {self.seconds:.1f} s)"
+            f"EigenResult({values}, {self.method}, {self.matvecs:g} products, {self.seconds:.1f} s)"
         )

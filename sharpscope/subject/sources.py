@@ -72,10 +72,11 @@ class RecipeSource:
     def losses(self) -> dict[str, Any]:
         """Return the arguments of Subject that speak of losses."""
         unimodal = losses(self.recipe, self.dataset)
-        fusion, weight = unimodal.pop("fusion"), self.recipe.unimodal_weight
-        if weight == 0:  # untrained heads would give a number that means nothing
-            return {"loss": fusion}
-        return {"loss": fusion, "unimodal": unimodal, "unimodal_weight": weight}
+        return {
+            "loss": unimodal.pop("fusion"),
+            "unimodal": unimodal,
+            "unimodal_weight": self.recipe.unimodal_weight,
+        }
 
     def facts(self) -> dict[str, Any]:
         """Return the recipe as plain types."""

@@ -136,8 +136,7 @@ class Subject:
         if name not in self.losses and name in ("total", *self.owners.modalities):
             raise MisuseError(
                 f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
-                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml (a "
-                "checkpoint of method joint has none: its unimodal heads were never trained)"
+                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml"
             )
         return self.losses[one_of("loss", name, self.losses)]
 
