@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -29,29 +30,30 @@ def emit_json(value: Any) -> None:
 
 
 def emit_lines(lines: Iterable[str] = ("",)) -> None:
-    """Print text, wrapped at the width of the terminal."""
-    console = _console()
+    """Print text, wrapped at the width of the terminal; long words such as paths stay whole."""
+    width = _console().width
     for line in lines:
-        console.print(line, markup=False)
+        click.echo(fill(line, width, break_long_words=False, break_on_hyphens=False))
 
 
 def emit_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
     """Print a title and, aligned under it, names and values."""
     rows = list(facts)
     width = max(len(name) for name, _ in rows)
-    console = _console()
-    console.print(title, style="bold", markup=False)
+    # A value is never wrapped: a path or a number must be whole to be copied.
+    _console().print(title, style="bold", markup=False, soft_wrap=True)
     for name, value in rows:
-        # A value is never wrapped: a path or a number must be whole to be copied.
-        console.print(f"  {name:{width}}  {value}", markup=False, soft_wrap=True)
+        click.echo(f"  {name:{width}}  {value}")
 
 
-def emit_table(columns: Sequence[tuple[str, Justify]], rows: Iterable[Sequence[str]]) -> None:
+def emit_table(
+    columns: Sequence[tuple[str, Justify]], rows: Iterable[Sequence[str]], *, gap: int = 2
+) -> None:
     """Print a table; a cell is never cut, so a narrow terminal shows long lines."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for header, justify in columns:
         table.add_column(Text(header), justify=justify, no_wrap=True, vertical="bottom")
     for row in rows:

@@ -21,6 +21,7 @@ class Line:
     """
 
     def __init__(self, *, quiet: bool = False):
+        self.quiet = quiet
         self.live = not quiet and sys.stderr.isatty()
 
     def __enter__(self) -> Self:
@@ -39,6 +40,13 @@ class Line:
         if self.live:
             width = shutil.get_terminal_size().columns - 1
             click.echo(f"\r\x1b[2K{text[:width]}", err=True, nl=False)
+
+    def stage(self, text: str) -> None:
+        """Begin a stage of a long story, which is worth a line of its own off a terminal."""
+        if self.live:
+            self.show(text)
+        elif not self.quiet:
+            click.echo(text, err=True)
 
     def clear(self) -> None:
         """Take the line away."""

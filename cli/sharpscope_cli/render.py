@@ -16,6 +16,7 @@ RESIDUALS = (
     "An eigenvalue of H lies within residual × largest |λ| of the value. data ± is its standard "
     "error over batches as a sample of the data. Unit: loss per squared parameter unit."
 )
+ABSENT = "–"
 DONE = (Outcome.CONVERGED, Outcome.COMPLETED)
 
 
@@ -68,7 +69,7 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
 def interval(result: TraceResult) -> str:
     """Return the 95 % interval, to the places of the error."""
     if result.interval is None:
-        return "–"
+        return ABSENT
     ends = [with_error(end, result.standard_error).split(" ±")[0] for end in result.interval]
     if any(end.startswith("(") for end in ends):
         ends = [significant(end) for end in result.interval]
@@ -79,8 +80,8 @@ def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
     per_parameter = significant(result.normalized.get("per_parameter"), 3)
     return [
         ("trace", with_error(result.value, result.standard_error)),
-        ("95 % interval", f"{interval(result)} (probes)"),
-        ("data error", _error(result.data_error)),
+        ("95 % interval", _explained(interval(result), "needs 10 probes")),
+        ("data error", _explained(_error(result.data_error), "needs two batches")),
         ("per parameter", f"{per_parameter} ({result.parameters:,} parameters)"),
         *_common_facts(result),
     ]
@@ -112,7 +113,7 @@ def _eigen_facts(result: EigenResult) -> list[tuple[str, str]]:
 
 def _eigenvalue(result: EigenResult, value: float | None) -> str:
     if value is None:
-        return "–"
+        return ABSENT
     place = result.eigenvalues.index(value)
     errors = result.data_errors
     data = "" if errors is None else f", data ± {significant(errors[place], 2)}"
@@ -123,8 +124,8 @@ def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
     ends = (result.largest, result.smallest, result.largest_magnitude)
     return [
         *_name_cells(result, results),
-        *("–" if value is None else significant(value) for value in ends),
-        f"{max(result.residuals):.1e}" if result.residuals else "–",
+        *(ABSENT if value is None else significant(value) for value in ends),
+        f"{max(result.residuals):.1e}" if result.residuals else ABSENT,
         *_cost_cells(result, results),
     ]
 
@@ -186,7 +187,11 @@ def _cost_cells(result: Result, results: Sequence[Result]) -> list[str]:
 
 
 def _error(error: float | None) -> str:
-    return "–" if error is None else significant(error, 2)
+    return ABSENT if error is None else significant(error, 2)
+
+
+def _explained(text: str, why: str) -> str:
+    return f"{text} ({why})" if text == ABSENT else text
 
 
 def _who(result: Result, results: Sequence[Result]) -> str:

@@ -1,0 +1,223 @@
+"""The story that ``sharpscope demo`` tells: train, measure, compare."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sharpscope.measure import eigenvalues, trace
+from sharpscope.recipes import parse_recipe
+from sharpscope.results import EigenResult, TraceResult, check_writable
+from sharpscope.results.record import significant
+from sharpscope.results.trace import with_error
+from sharpscope.subject.rebuild import load_subject
+from sharpscope.training import save_checkpoint, train
+from sharpscope_cli.output import Justify, emit_lines, emit_table
+from sharpscope_cli.progress import Line, Watch
+from sharpscope_cli.training import EpochWatch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chapter:
+    """One model to train.
+
+    Args:
+        name: Of the checkpoint.
+        recipe: What to train.
+        method: How.
+        epochs: How long; the recipe's own where left out.
+        measured: Whether the table has its encoders.
+    """
+
+    name: str
+    recipe: str
+    method: str
+    epochs: int | None = None
+    measured: bool = True
+
+
+CHAPTERS = (
+    Chapter(name="avdigits-joint", recipe="avdigits:hard", method="joint"),
+    Chapter(name="avdigits-late", recipe="avdigits:hard", method="late"),
+    # The small preset, so that the command to type next answers within a minute.
+    Chapter(name="ehr-cxr", recipe="ehr-cxr:small", method="late", epochs=20, measured=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One encoder of one model.
+
+    Args:
+        model: Name of the checkpoint.
+        metrics: Of the model, by split and output.
+        trace: Its Hessian trace.
+        eigen: Its extreme eigenvalues.
+    """
+
+    model: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    trace: TraceResult
+    eigen: EigenResult
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that measuring took."""
+        return self.trace.seconds + self.eigen.seconds
+
+
+@dataclass(kw_only=True)
+class Story:
+    """Trains and measures, and keeps what was found.
+
+    Args:
+        out_dir: Where checkpoints go.
+        samples: Training items to measure on.
+        seed: Of training and of probes.
+        device: Where.
+        line: Shows the progress.
+        chapters: What to train.
+        rows: What was measured.
+        seconds: What it all took.
+    """
+
+    out_dir: Path
+    samples: int
+    seed: int
+    device: str
+    line: Line
+    chapters: tuple[Chapter, ...] = field(default_factory=lambda: CHAPTERS)
+    rows: list[Row] = field(default_factory=list[Row])
+    seconds: float = 0.0
+
+    def prepare(self) -> None:
+        """Prove that every checkpoint can be written."""
+        for chapter in self.chapters:
+            check_writable(self.path(chapter))
+
+    def run(self) -> None:
+        """Train every model, then measure the encoders of those that the table has."""
+        began = time.perf_counter()
+        metrics: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        for number, chapter in enumerate(self.chapters, start=1):
+            what = f"train {number} of {len(self.chapters)}: {chapter.name}"
+            self.line.stage(what)
+            recipe = parse_recipe(
+                chapter.recipe, method=chapter.method, seed=self.seed, epochs=chapter.epochs
+            )
+            trained = train(recipe, device=self.device, progress=EpochWatch(self.line, what))
+            save_checkpoint(self.path(chapter), trained)
+            metrics[chapter.name] = trained.metrics
+        for chapter in self.chapters:
+            if chapter.measured:
+                self._measure(chapter, metrics[chapter.name])
+        self.seconds = time.perf_counter() - began
+
+    def path(self, chapter: Chapter) -> Path:
+        """Return where the checkpoint of a chapter goes."""
+        return self.out_dir / f"{chapter.name}.pt"
+
+    @property
+    def next(self) -> str:
+        """The sentence to type next."""
+        last = self.chapters[-1]
+        modality = parse_recipe(last.recipe).modalities[-1]
+        return f"sharpscope trace {self.path(last)} --modality {modality}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the story under the schema ``sharpscope/demo``."""
+        return {
+            "schema": "sharpscope/demo",
+            "version": version("sharpscope"),
+            "rows": [
+                {
+                    "model": row.model,
+                    "modality": row.trace.modality,
+                    "parameters": row.trace.parameters,
+                    "train_loss": row.metrics["train"]["fusion"]["loss"],
+                    "train_accuracy": row.metrics["train"]["fusion"]["accuracy"],
+                    "test_accuracy": row.metrics["test"]["fusion"]["accuracy"],
+                    "trace": row.trace.to_dict(),
+                    "eigen": row.eigen.to_dict(),
+                    "seconds": row.seconds,
+                }
+                for row in self.rows
+            ],
+            "checkpoints": [str(self.path(chapter)) for chapter in self.chapters],
+            "samples": self.samples,
+            "seconds": self.seconds,
+            "next": self.next,
+        }
+
+    def _measure(self, chapter: Chapter, metrics: Mapping[str, Mapping[str, Any]]) -> None:
+        subject = load_subject(self.path(chapter), samples=self.samples, device=self.device)
+        for modality in subject.owners.modalities:
+            what = f"measure {chapter.name}, {modality}"
+            self.line.stage(what)
+            found = trace(
+                subject, modality, seed=self.seed, watcher=Watch(self.line, f"{what}: trace")
+            )
+            ends = eigenvalues(
+                subject,
+                modality,
+                seed=self.seed,
+                watcher=Watch(self.line, f"{what}: eigenvalues", bound=True),
+            )
+            self.rows.append(Row(model=chapter.name, metrics=metrics, trace=found, eigen=ends))
+
+
+COLUMNS: tuple[tuple[str, Justify], ...] = (
+    ("model", "left"),
+    ("modality", "left"),
+    ("params", "right"),
+    ("train\nloss", "right"),
+    ("train\nacc.", "right"),
+    ("test\nacc.", "right"),
+    ("trace ± error", "right"),
+    ("trace /\nparam", "right"),
+    ("λ_max", "right"),
+    ("λ_min", "right"),
+    ("sec", "right"),
+)
+
+
+def show_story(story: Story, *, quiet: bool) -> None:
+    """Print the table, what its numbers mean, and the sentence to type next."""
+    emit_table(COLUMNS, [_cells(row) for row in story.rows], gap=1)
+    if quiet:
+        return
+    samples = story.rows[0].trace.samples
+    emit_lines(
+        [
+            "",
+            "Loss and accuracy of the fused prediction, on all items. Trace and eigenvalues of the "
+            f"Hessian of the fusion loss over {samples:,} training items with respect to that "
+            "encoder's parameters, in loss per squared parameter unit: larger is sharper, a "
+            "negative λ_min a saddle. ± is probe noise, not what other data would change.",
+            "",
+            f"Done in {story.seconds:.0f} s. Checkpoints: "
+            + ", ".join(str(story.path(chapter)) for chapter in story.chapters),
+            "",
+            "Type next:",
+        ]
+    )
+    emit_lines([f"  {story.next}"])
+
+
+def _cells(row: Row) -> list[str]:
+    train, test = row.metrics["train"]["fusion"], row.metrics["test"]["fusion"]
+    return [
+        row.model,
+        row.trace.modality,
+        f"{row.trace.parameters:,}",
+        f"{train['loss']:.4f}",
+        f"{train['accuracy']:.3f}",
+        f"{test['accuracy']:.3f}",
+        with_error(row.trace.value, row.trace.standard_error),
+        significant(row.trace.normalized.get("per_parameter"), 2),
+        significant(row.eigen.largest, 3),
+        significant(row.eigen.smallest, 3),
+        f"{row.seconds:.0f}",
+    ]

@@ -1,0 +1,39 @@
+"""Training as the command line shows it."""
+
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sharpscope.training import Epoch, Trained
+from sharpscope_cli.progress import Line, duration
+
+
+class EpochWatch:
+    """Shows each epoch with the loss and the time left."""
+
+    def __init__(self, line: Line, what: str):
+        self.line = line
+        self.what = what
+        line.show(f"{what}: loading the data")
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Show how far training is."""
+        left = (epoch.epochs - epoch.epoch) * epoch.seconds / epoch.epoch
+        self.line.show(
+            f"{self.what}: epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.4g}, "
+            f"about {duration(left)} left"
+        )
+
+
+def trained_record(trained: Trained, path: Path) -> dict[str, Any]:
+    """Return a training run under the schema ``sharpscope/train``."""
+    return {
+        "schema": "sharpscope/train",
+        "version": version("sharpscope"),
+        "checkpoint": str(path),
+        "recipe": trained.recipe.to_dict(),
+        "metrics": trained.metrics,
+        "history": [asdict(epoch) for epoch in trained.history],
+        "seconds": trained.seconds,
+    }
