@@ -20,3 +20,11 @@ def same_start() -> Generator[None]:
     yield
     assert torch.backends.mha.get_fastpath_enabled() == fast
     assert torch.backends.cudnn.enabled == cudnn
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none, and say so."""
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs CUDA"))

@@ -1,7 +1,7 @@
 """Hessian-vector products by reverse over reverse."""
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -51,21 +51,37 @@ class HessianOperator(SymmetricOperator):
         self.device = subject.device
         self.dtype = subject.dtype or self.selection.parameters[0].dtype
         self._frozen = self.selection.frozen
+        self._open = False
         self._census: Census | None = None
         self._used: list[bool] | None = None
         self._custom: tuple[str, ...] | None = None
 
     @contextmanager
     def session(self) -> Generator[None]:
-        """Hold the subject still for many products; the first session proves that it does."""
-        with self.subject.studying(self.selection):
-            if self._census is None:
-                self._census = self.subject.census(self.loss)
+        """Hold the subject still for many products, after a proof that it does stand still.
+
+        Each session proves anew, since the model may have been trained in between; sessions nest.
+        """
+        if self._open:
             yield
+            return
+        self._frozen = self.selection.frozen
+        with self.subject.studying(self.selection):
+            self._census = self.subject.census(self.loss)
+            self._used, self._custom = None, None
+            self._open = True
+            try:
+                yield
+            finally:
+                self._open = False
+
+    def _ready(self) -> AbstractContextManager[None]:
+        """Return the block of a bare product: a proof before the first one is enough."""
+        return self.session() if self._census is None else self.subject.studying(self.selection)
 
     def products(self, vectors: Tensor) -> Products:
         """Return ``H V`` and the batches' quadratic forms in one pass over the data."""
-        with self.session():
+        with self._ready():
             pieces = [self.selection.split(v.contiguous()) for v in vectors.unbind(1)]
             columns = torch.zeros_like(vectors)
             forms: list[Tensor] = []
@@ -87,7 +103,7 @@ class HessianOperator(SymmetricOperator):
 
     def gradient(self) -> Tensor:
         """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""
-        with self.session():
+        with self._ready():
             total, weight = torch.zeros(self.dim, dtype=self.dtype, device=self.device), 0.0
             for _, _, value in self.subject.visits(self.loss):
                 total += self.selection.flatten(self._gradient(value.total, create_graph=False))

@@ -251,3 +251,35 @@ def test_a_vector_of_another_length_is_refused():
         operator.matvec(torch.ones(7))
     with pytest.raises(MisuseError, match=r"the shape \[60, k\] of the Selection; got \[60\]"):
         operator.matmat(torch.ones(60))
+
+
+def test_each_measurement_speaks_of_the_model_as_it_is_then():
+    subject = problems.subject_of(problems.build("layer_norm"))
+    operator = HessianOperator(subject, "ehr")
+    first = Hutchinson(probes=2)(operator)
+    with torch.no_grad():
+        for p in subject.model.parameters():
+            p.mul_(1.5)
+    second = Hutchinson(probes=2)(operator)
+    again = Hutchinson(probes=2)(HessianOperator(subject, "ehr"))
+    assert (second.value, second.loss_value) == (again.value, again.loss_value)
+    assert second.loss_value != first.loss_value
+
+
+def test_a_bare_product_proves_stillness_once_and_a_measurement_each_time():
+    walks: list[int] = []
+
+    class Counted(list[Any]):
+        def __iter__(self) -> Any:
+            walks.append(1)
+            return super().__iter__()
+
+    data = Counted(problems.batches())
+    operator = HessianOperator(problems.subject_of(problems.build("tied"), data=data), "ehr")
+    vector = torch.ones(operator.dim)
+    operator.matvec(vector)
+    assert len(walks) == 3
+    operator.matvec(vector)
+    assert len(walks) == 4
+    Hutchinson(probes=2)(operator)
+    assert len(walks) == 4 + 2 + 1 + 1  # the proof, one block of two probes, the gradient
