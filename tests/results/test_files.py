@@ -60,6 +60,14 @@ def test_a_result_and_its_arrays_are_replaced_together(
     assert load(changed.save(path)) == changed
 
 
+def test_a_reader_of_the_old_file_goes_on_reading_it(tmp_path: Path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    with path.open() as reader:
+        write_whole(path, lambda file: file.write(b"new"))
+        assert (reader.read(), path.read_text()) == ("old", "new")
+
+
 def test_a_new_file_has_the_rights_of_any_other(tmp_path: Path):
     old = os.umask(0o027)
     try:

@@ -271,5 +271,9 @@ def test_fingerprints_tell_batches_apart():
 def test_fingerprints_see_content_not_layout():
     grid = torch.randn(4, 3)
     assert fingerprint((grid.T,)) == fingerprint((grid.T.contiguous(),))
+    line = torch.ones(1).expand(4)
+    assert (
+        fingerprint((line,)) == fingerprint((torch.ones(8)[::2],)) == fingerprint((line.clone(),))
+    )
     assert fingerprint((grid.requires_grad_(),)) == fingerprint((grid.detach().clone(),))
     assert fingerprint([grid, 1, "a"]) == fingerprint((grid.clone(), 1, "a"))

@@ -133,6 +133,8 @@ class Replacing(nn.Module):
         out = self.first(x)
         self.first.bias = nn.Parameter(torch.full_like(self.first.bias, 7.0))
         self.extra = nn.Linear(1, 1)
+        self.note = "new"
+        self.first.weight.requires_grad_(False)
         return out
 
 
@@ -140,5 +142,5 @@ def test_a_model_that_replaces_its_own_parameters_gets_them_back():
     model = Replacing()
     before = photograph(model)
     with pytest.raises(SubjectError, match="does not stand still"):
-        measure(subject_over(model))
+        subject_over(model).census()
     same(model, before)

@@ -204,8 +204,10 @@ def test_blocks_nest_and_end_together():
     model = restless()
     subject = subject_over(model, dtype="float64")
     with subject.still():
+        place = model.first.weight.data_ptr()
         with subject.still():
             assert not model.training
+            assert model.first.weight.data_ptr() == place  # not copied once more
         assert not model.training
         assert model.first.weight.dtype == torch.float64
     assert model.training
