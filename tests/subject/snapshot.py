@@ -36,7 +36,7 @@ def photograph(model: nn.Module) -> dict[str, Any]:
         picture[f"{path}:flags"] = (id(module), module.training, sorted(own))
         picture[f"{path}:lazy"] = sorted(own["_non_persistent_buffers_set"])
         for table in ("_parameters", "_buffers"):
-            picture[f"{path}:{table}"] = {k: bits(v) for k, v in own[table].items()}
+            picture[f"{path}:{table} bits"] = {k: bits(v) for k, v in own[table].items()}
         for name, parameter in own["_parameters"].items():
             grad = None if parameter is None else parameter.grad
             picture[f"{path}:{name}.grad"] = bits(grad)
