@@ -26,7 +26,7 @@ class Progress:
         products: Products spent.
         expected: Products that the target is expected to need, as far as is known.
         seconds: Seconds spent.
-        seconds_left: Seconds that ``expected`` leaves, from the third product's sight of the pace.
+        seconds_left: Seconds that ``expected`` leaves at the pace so far, from two products on.
         value: Estimate so far, where there is one.
         standard_error: Its error so far, where there is one.
     """
