@@ -25,7 +25,7 @@ def command(checkpoint: Path, out: Path, trust: bool, as_json: bool, quiet: bool
 
     from sharpscope.subject.drafts import write_draft
     from sharpscope.subject.specs import SPEC_NAME
-    from sharpscope_cli.output import emit_json, emit_lines
+    from sharpscope_cli.output import emit_command, emit_json, emit_lines
 
     written = write_draft(checkpoint, out, trust=trust)
     text = written.read_text(encoding="utf-8")
@@ -58,4 +58,5 @@ def command(checkpoint: Path, out: Path, trust: bool, as_json: bool, quiet: bool
     emit_lines(["", "To fill in:"])
     click.echo("\n".join(f"  line {number:3}  {line}" for number, line in blanks))
     spec = "" if written == Path(SPEC_NAME) else f" --spec {written}"
-    emit_lines(["", f"Then:  sharpscope show {checkpoint}{spec}"])
+    emit_lines()
+    emit_command("Then:  ", f"sharpscope show {checkpoint}{spec}")

@@ -36,6 +36,11 @@ def emit_lines(lines: Iterable[str] = ("",)) -> None:
         click.echo(fill(line, width, break_long_words=False, break_on_hyphens=False))
 
 
+def emit_command(lead: str, command: str) -> None:
+    """Print a command to type, never wrapped, so that it can be copied."""
+    click.echo(f"{lead}{command}")
+
+
 def emit_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
     """Print a title and, aligned under it, names and values."""
     rows = list(facts)

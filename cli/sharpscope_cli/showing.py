@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sharpscope_cli.contents import Contents, Part
-from sharpscope_cli.output import emit_facts, emit_lines, emit_table
+from sharpscope_cli.output import emit_command, emit_facts, emit_lines, emit_table
 
 KINDS = {"sharpscope": "sharpscope checkpoint", "torch": "torch.save", "lightning": "Lightning"}
 
@@ -41,11 +41,14 @@ def show_model(found: Contents, *, parameters: bool, quiet: bool) -> None:
         emit_lines()
         show_metrics(found.metrics)
     notes = [f"Note: {note}" for note in found.notes]
-    named = [part.name for part in found.parts if part.modules and part.name != "shared"]
-    if named and not quiet:
-        notes.append(f"Next:  sharpscope trace {found.checkpoint} --modality {named[-1]}")
-    if notes and not quiet:
+    if quiet:
+        return
+    if notes:
         emit_lines(["", *notes])
+    named = [part.name for part in found.parts if part.modules and part.name != "shared"]
+    if named:
+        emit_lines()
+        emit_command("Next:  ", f"sharpscope trace {found.checkpoint} --modality {named[-1]}")
 
 
 def show_file(found: Contents, *, parameters: bool, quiet: bool) -> None:
@@ -75,7 +78,7 @@ def show_file(found: Contents, *, parameters: bool, quiet: bool) -> None:
                 f"trust it: --spec {found.beside}"
             ]
         )
-    emit_lines([f"Next:  sharpscope init {found.checkpoint}"])
+    emit_command("Next:  ", f"sharpscope init {found.checkpoint}")
 
 
 def show_metrics(metrics: Mapping[str, Any]) -> None:

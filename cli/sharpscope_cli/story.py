@@ -14,7 +14,7 @@ from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
 from sharpscope.subject.rebuild import load_subject
 from sharpscope.training import save_checkpoint, train
-from sharpscope_cli.output import Justify, emit_lines, emit_table
+from sharpscope_cli.output import Justify, emit_command, emit_lines, emit_table
 from sharpscope_cli.progress import Line, Watch
 from sharpscope_cli.training import EpochWatch
 
@@ -203,7 +203,7 @@ def show_story(story: Story, *, quiet: bool) -> None:
             "Type next:",
         ]
     )
-    emit_lines([f"  {story.next}"])
+    emit_command("  ", story.next)
 
 
 def _cells(row: Row) -> list[str]:

@@ -56,7 +56,7 @@ def command(
     """
     from sharpscope.recipes import parse_recipe
     from sharpscope.training import check_writable, save_checkpoint, train
-    from sharpscope_cli.output import emit_json, emit_lines
+    from sharpscope_cli.output import emit_command, emit_json, emit_lines
     from sharpscope_cli.params import device_named
     from sharpscope_cli.progress import Line
     from sharpscope_cli.showing import show_metrics
@@ -74,13 +74,8 @@ def command(
         return
     show_metrics(trained.metrics)
     if not quiet:
-        emit_lines(
-            [
-                "",
-                f"Trained {chosen.epochs} epochs in {trained.seconds:.1f} s. Saved {path}",
-                f"Next:  sharpscope trace {path} --modality {chosen.modalities[-1]}",
-            ]
-        )
+        emit_lines(["", f"Trained {chosen.epochs} epochs in {trained.seconds:.1f} s. Saved {path}"])
+        emit_command("Next:  ", f"sharpscope trace {path} --modality {chosen.modalities[-1]}")
 
 
 def default_path(recipe: str, method: str) -> Path:
