@@ -1,6 +1,6 @@
 """The group of all commands: each one's module is imported when it is called, not before."""
 
-from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -29,9 +29,7 @@ class CommandLine(click.Group):
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **extra)
         flags = Flags()
-        run: Callable[[], Any] = lambda: super(CommandLine, self).main(  # noqa: E731
-            *args, standalone_mode=False, obj=flags, **extra
-        )
+        run = partial(super().main, *args, standalone_mode=False, obj=flags, **extra)
         raise SystemExit(guarded(run, flags))
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -12,6 +12,7 @@ PROBES = (
     "data would change. That is the data error: the standard error over batches as a sample of "
     "the data. Unit: loss per squared parameter unit."
 )
+MISSING = "– for a data error means fewer than two batches, for an interval fewer than 10 probes."
 RESIDUALS = (
     "An eigenvalue of H lies within residual × largest |λ| of the value. data ± is its standard "
     "error over batches as a sample of the data. Unit: loss per squared parameter unit."
@@ -38,7 +39,9 @@ def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
             *_outcome_column(results),
         ]
         emit_table(columns, [_trace_row(result, results) for result in results])
-    _after(results, "" if quiet else PROBES, quiet=quiet)
+    absent = any(None in (result.interval, result.data_error) for result in results)
+    explained = f"{PROBES} {MISSING}" if absent and len(results) > 1 else PROBES
+    _after(results, "" if quiet else explained, quiet=quiet)
 
 
 def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> None:
