@@ -14,8 +14,8 @@ from sharpscope.recipes import Recipe, build_dataset, build_model, losses
 from sharpscope.subject.factories import Factory
 from sharpscope.subject.specs import SPLITS, Spec
 
-# Items per batch of a recipe's data: the numbers do not depend on it, time and memory do.
-_BATCH_SIZE = 256
+# Items per batch of a recipe's data: large enough for the kernels, small enough for the caches.
+_BATCH_SIZE = 64
 
 
 class Source(Protocol):
