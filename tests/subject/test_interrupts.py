@@ -22,9 +22,11 @@ FILES = (still.__file__, subject.__file__)
 
 @pytest.fixture(autouse=True)
 def handlers() -> Generator[None]:
-    before = signal.getsignal(signal.SIGINT)
+    # A shell that starts a job in the background makes it ignore SIGINT.
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    assert signal.getsignal(signal.SIGINT) is before
+    after = signal.signal(signal.SIGINT, outside)
+    assert after is signal.default_int_handler
 
 
 class _Raiser:
