@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 SMALLEST = 4  # halve until the shortest side is at most this
+LARGE = 32  # a longer side is halved by the first convolution already, as residual networks do
 
 
 def _halvings(side: int) -> int:
@@ -45,10 +46,13 @@ class ConvEncoder2d(nn.Module):
         super().__init__()
         depth, height, breadth = shape
         layers: list[nn.Module] = []
+        stem = 2 if min(height, breadth) > LARGE else 1
+        height, breadth = -(-height // stem), -(-breadth // stem)
         for block in range(_halvings(min(height, breadth))):
             filters = channels * 2**block
+            stride = stem if block == 0 else 1
             layers += [
-                nn.Conv2d(depth, filters, 3, padding=1, bias=False),
+                nn.Conv2d(depth, filters, 3, stride=stride, padding=1, bias=False),
                 nn.BatchNorm2d(filters),
                 nn.ReLU(),
                 nn.MaxPool2d(2),

@@ -35,7 +35,7 @@ def size(name: str, kind: str, shape: tuple[int, ...]) -> int:
 
 def test_the_encoders_of_ehr_cxr_have_the_size_they_should():
     assert size("transformer", "series", (24, 48)) == 43_088
-    assert size("conv", "image", (1, 64, 64)) == 57_336
+    assert size("conv", "image", (1, 64, 64)) == 22_392
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,13 @@ def test_dropout_acts_in_training_only(kind: str, name: str):
 def test_unknown_names(kind: str, name: str, sentence: str):
     with pytest.raises(MisuseError, match=f"^{re.escape(sentence)}"):
         build_encoder(name, kind=kind, shape=(1, 8, 8))
+
+
+def test_a_large_image_is_halved_by_the_first_convolution():
+    large = build_encoder("conv", kind="image", shape=(1, 64, 64))
+    small = build_encoder("conv", kind="image", shape=(1, 32, 32))
+    strides = [
+        next(m.stride for m in encoder.modules() if isinstance(m, nn.Conv2d))
+        for encoder in (large, small)
+    ]
+    assert strides == [(2, 2), (1, 1)]
