@@ -19,7 +19,7 @@ from sharpscope_cli.params import count
 @click.option(
     "--samples",
     type=count(1),
-    default=1080,
+    default=720,
     metavar="N",
     help="Training items of avdigits that curvature is measured on; there are 2160.",
 )
