@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import sharpscope_cli.story as story
+import torch
 from sharpscope_cli.story import Chapter
 
 from tests.cli.support import done, read_json, run
@@ -79,3 +80,19 @@ def test_json_and_seed() -> None:
     assert row["trace"]["samples"] == 16
     assert row["trace"]["seed"] == 1
     assert row["trace"]["provenance"]["recipe"]["seed"] == 1
+
+
+def test_threads_are_as_before_even_after_a_failure() -> None:
+    def fail() -> None:
+        with story.one_thread():
+            seen.append(torch.get_num_threads())
+            raise KeyError
+
+    before, seen = torch.get_num_threads(), list[int]()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyError):
+            fail()
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
