@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import Result, check_writable, save_all
+from sharpscope.results import Result, check_writable, load, save_all
 from sharpscope_cli.options import Request
 from sharpscope_cli.output import emit_json, emit_lines, own_stdout
 from sharpscope_cli.params import device_named
@@ -104,6 +104,7 @@ def _check_out(request: Request) -> None:
     if request.out is None:
         return
     if request.single:
+        _refuse_to_replace(request.out)
         check_writable(request.out)
         return
     if request.out.is_file():
@@ -112,6 +113,19 @@ def _check_out(request: Request) -> None:
             "one checkpoint and one --modality"
         )
     check_writable(request.out / "results.json")
+
+
+def _refuse_to_replace(path: Path) -> None:
+    """Let ``--out`` replace an earlier result and nothing else, least of all a checkpoint."""
+    if not path.is_file():
+        return
+    try:
+        load(path)
+    except MisuseError as error:
+        raise MisuseError(
+            f"--out {path} is there already and is no sharpscope result; it would be lost: name "
+            "another file"
+        ) from error
 
 
 def only_given(**settings: Any) -> dict[str, Any]:

@@ -191,6 +191,14 @@ def test_unwritable_out_is_refused_before_measuring(
     assert "cannot write file/x/y.json" in line
 
 
+def test_out_never_replaces_anything_but_a_result(own_folder: Path) -> None:
+    keep = Path("model.pt")
+    keep.write_bytes(b"weights")
+    line = failed("trace", keep, "--modality", "mor", "--out", keep, code=2)
+    assert "is there already and is no sharpscope result; it would be lost" in line
+    assert keep.read_bytes() == b"weights"
+
+
 def test_unwritable_out_of_train_and_demo() -> None:
     Path("file").touch()
     assert "cannot write file/x.pt" in failed("train", "mfeat", "--out", "file/x.pt", code=2)
