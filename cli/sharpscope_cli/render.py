@@ -84,7 +84,7 @@ def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
     return [
         ("trace", with_error(result.value, result.standard_error)),
         ("95 % interval", _explained(interval(result), "needs 10 probes")),
-        ("data error", _explained(_error(result.data_error), "needs two batches")),
+        ("data error", _explained(_error(result.data_error), "one batch, or see the notes")),
         ("per parameter", f"{per_parameter} ({result.parameters:,} parameters)"),
         *_common_facts(result),
     ]
