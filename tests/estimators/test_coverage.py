@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,9 @@ from torch.nn import functional
 
 from sharpscope.estimators import Hutchinson, HutchPlusPlus
 from sharpscope.operators import DenseOperator, HessianOperator
+from sharpscope.recipes import parse_recipe
+from sharpscope.subject.rebuild import load_subject
+from sharpscope.training import save_checkpoint, train
 from tests import problems
 
 SEEDS = 200
@@ -62,3 +66,24 @@ def test_intervals_cover_the_true_trace(
         low, high = found.interval
         covered += low <= true <= high
     assert 0.90 <= covered / SEEDS <= 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [Hutchinson, HutchPlusPlus])
+def test_intervals_cover_through_the_operator_of_a_trained_recipe(
+    estimator: Callable[..., Any], tmp_path: Path
+):
+    """Nothing in between: a checkpoint from disk, float32 products, 2,624 parameters."""
+    path = tmp_path / "mfeat.pt"
+    save_checkpoint(path, train(parse_recipe("mfeat", method="joint", seed=0)))
+    operator = HessianOperator(load_subject(path, samples=256), "mor")
+    assert operator.dtype == torch.float32
+    covered = 0
+    with operator.session():
+        blocks = torch.eye(operator.dim).split(64, dim=1)
+        true = sum(operator.products(block).quadratic.sum().item() for block in blocks)
+        for seed in range(SEEDS):
+            found = estimator(rtol=0.05, seed=seed)(operator)
+            assert found.interval is not None
+            covered += found.interval[0] <= true <= found.interval[1]
+    assert 0.90 <= covered / SEEDS <= 0.99, covered
