@@ -124,7 +124,7 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
         DEVICE,
         click.option(
             "--dtype",
-            type=Registered("sharpscope.subject.subject:DTYPES"),
+            type=Registered("sharpscope.subject.door:DTYPES"),
             metavar="NAME",
             help="float32 or float64.  [default: the model's own]",
         ),

@@ -47,6 +47,7 @@ class Report:
     gradient_norm: float | None = None
     parameter_norm: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    replayed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

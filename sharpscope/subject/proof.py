@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sharpscope.errors import SubjectError
+from sharpscope.replay import Tape
 from sharpscope.subject.batches import Length, fingerprint
 from sharpscope.subject.losses import BatchLoss, LossSum, is_finite
 
@@ -24,6 +25,7 @@ class Census:
         samples: Number of items.
         weight: What the mean loss divides by.
         loss_value: The mean loss.
+        totals: Loss sum of each batch.
         fingerprint: Hash of all batches in order.
     """
 
@@ -31,6 +33,7 @@ class Census:
     samples: int
     weight: float
     loss_value: float
+    totals: tuple[float, ...]
     fingerprint: str
 
 
@@ -45,9 +48,16 @@ class _Seen:
 
 
 def visits(
-    model: nn.Module, batches: Iterable[Any], loss: BatchLoss
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: BatchLoss,
+    *,
+    tape: Tape | None = None,
+    skip: int = 0,
 ) -> Generator[tuple[int, Any, LossSum]]:
-    """Yield each batch's number, the batch and its loss.
+    """Yield each batch's number, the batch and its loss, but for the first ``skip`` batches.
+
+    With a ``tape``, modules that stand still are recorded or played back.
 
     Raises:
         SubjectError: If the loader or the model refuses a batch: its own error, and the number.
@@ -62,8 +72,10 @@ def visits(
             raise SubjectError(f"batch {number}: the loader raised {_words(error)}") from error
         if batch is _END:
             return
+        if number <= skip:
+            continue
         try:
-            value = loss(model, batch)
+            value = loss(model, batch) if tape is None else _taped(tape, number, model, batch, loss)
         except SubjectError as error:
             raise SubjectError(f"batch {number}: {error}") from error
         except Exception as error:
@@ -71,6 +83,12 @@ def visits(
                 f"batch {number}: the model or its loss raised {_words(error)}"
             ) from error
         yield number, batch, value
+        # The graph behind it must be gone before the next one is built.
+        del batch, value
+
+
+def _taped(tape: Tape, number: int, model: nn.Module, batch: Any, loss: BatchLoss) -> LossSum:
+    return tape.run(number, lambda: loss(model, batch))
 
 
 _END = object()
@@ -81,9 +99,14 @@ def _words(error: Exception) -> str:
 
 
 def prove_still(
-    model: nn.Module, batches: Iterable[Any], loss: BatchLoss, *, length: Length
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: BatchLoss,
+    *,
+    length: Length,
+    tape: Tape | None = None,
 ) -> Census:
-    """Return what is in the data, after two passes that agree.
+    """Return what is in the data, after two passes that agree; the second fills the ``tape``.
 
     Raises:
         SubjectError: If the data is empty, a batch is refused, a loss is not finite, or the two
@@ -92,7 +115,7 @@ def prove_still(
     first = _walk(model, batches, loss, length)
     if not first:
         raise SubjectError("the data is empty: the loader gave no batch")
-    second = _walk(model, batches, loss, length)
+    second = _walk(model, batches, loss, length, tape)
     _compare_data(first, second)
     _compare_losses(model, first, second)
     weight = math.fsum(seen.weight for seen in first)
@@ -103,14 +126,21 @@ def prove_still(
         samples=sum(seen.items for seen in first),
         weight=weight,
         loss_value=math.fsum(seen.total for seen in first) / weight,
+        totals=tuple(seen.total for seen in first),
         fingerprint=fingerprint([seen.hash for seen in first]),
     )
 
 
-def _walk(model: nn.Module, batches: Iterable[Any], loss: BatchLoss, length: Length) -> list[_Seen]:
+def _walk(
+    model: nn.Module,
+    batches: Iterable[Any],
+    loss: BatchLoss,
+    length: Length,
+    tape: Tape | None = None,
+) -> list[_Seen]:
     found: list[_Seen] = []
     with torch.no_grad():
-        for number, batch, value in visits(model, batches, loss):
+        for number, batch, value in visits(model, batches, loss, tape=tape):
             if not is_finite(value):
                 raise SubjectError(
                     f"batch {number}: the loss is not finite (sum {value.total.item():g}, weight "

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import DataParallel, UninitializedParameter
-from torch.nn.parallel import DistributedDataParallel
 
-from sharpscope.checks import one_of
-from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.checks import at_least, one_of
+from sharpscope.errors import MisuseError
+from sharpscope.replay import Tape
 from sharpscope.subject import batches as batching
+from sharpscope.subject.door import check_parameters, measured_device, measured_dtype, original
 from sharpscope.subject.kernels import twice_differentiable
 from sharpscope.subject.losses import (
     BatchLoss,
@@ -20,12 +20,11 @@ from sharpscope.subject.losses import (
     is_criterion,
     total_loss,
 )
+from sharpscope.subject.memory import default_memory
 from sharpscope.subject.owners import assign_owners
 from sharpscope.subject.proof import Census, prove_still, visits
 from sharpscope.subject.selection import Selection, select
 from sharpscope.subject.still import Held, held_still, only
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Subject:
@@ -53,6 +52,10 @@ class Subject:
         device: Where to measure; by default where the model is.
         dtype: ``float32`` or ``float64`` (or the torch dtype); by default the model's own, and
             float32 for a model in half precision, float64 for one of mixed precisions.
+        replay: Whether modules that do not depend on the Selection are run once and played back
+            from then on; the numbers are the same.
+        memory: Bytes that recordings and kept graphs may take; by default half of what is free
+            when a measurement begins. With less, more is computed again.
         provenance: Facts to keep in every result, such as the checkpoint's sha256.
 
     Raises:
@@ -86,11 +89,13 @@ class Subject:
         samples: int | None = None,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        replay: bool = True,
+        memory: int | None = None,
         provenance: Mapping[str, Any] | None = None,
     ):
-        self.model = _original(model)
+        self.model = original(model)
         self.owners = assign_owners(self.model, encoders)
-        _check_parameters(self.model)
+        check_parameters(self.model)
         self.length = batch_size or batching.length
         if not hasattr(batches, "__iter__"):
             raise MisuseError(
@@ -105,8 +110,12 @@ class Subject:
         if call is not None:
             one_of("call", call, batching.CALLS)
         self.losses = self._losses(loss, dict(unimodal or {}), unimodal_weight, call, target)
-        self.device = _device(device, self.model)
-        self.dtype, self.notes = _dtype(dtype, self.model)
+        self.device = measured_device(device, self.model)
+        self.dtype, self.notes = measured_dtype(dtype, self.model)
+        self.replay = replay
+        if memory is not None:
+            at_least("memory", memory, 0, "bytes")
+        self.memory = memory
         self.provenance = dict(provenance or {})
         self.notes = (*self.notes, *self.provenance.get("notes", ()))
         # A criterion may hold class weights, or a state of its own: it stands still as well.
@@ -166,18 +175,39 @@ class Subject:
         with self.still(), only(self.model, selection.parameters):
             yield
 
-    def census(self, loss: str = "fusion") -> Census:
+    def tape(self, selection: Selection) -> Tape:
+        """Return an empty tape for what does not depend on a Selection."""
+        memory = self.free_memory()
+        return Tape(self.model, selection.parameters, memory=memory, enabled=self.replay)
+
+    def free_memory(self) -> float:
+        """Return the bytes that recordings and kept graphs may take."""
+        return default_memory(self.device) if self.memory is None else self.memory
+
+    def census(self, loss: str = "fusion", *, tape: Tape | None = None) -> Census:
         """Prove that the subject stands still and return what is in its data.
+
+        The second of the two passes fills the ``tape``.
 
         Raises:
             SubjectError: If it does not, or the data is empty or refused; the cause is named.
         """
         with self.still():
-            return prove_still(self.model, _Walk(self), self.loss(loss), length=self.length)
+            return prove_still(
+                self.model, _Walk(self), self.loss(loss), length=self.length, tape=tape
+            )
 
-    def visits(self, loss: str) -> Generator[tuple[int, Any, LossSum]]:
-        """Yield each batch's number, the batch and its loss, with gradients where they are on."""
-        return visits(self.model, _Walk(self), self.loss(loss))
+    def visits(
+        self, loss: str, *, tape: Tape | None = None, skip: int = 0
+    ) -> Generator[tuple[int, Any, LossSum]]:
+        """Yield each batch's number, the batch and its loss, with gradients where they are on.
+
+        Args:
+            loss: Name of the loss.
+            tape: Plays back what stands still.
+            skip: Batches at the beginning to leave out.
+        """
+        return visits(self.model, _Walk(self), self.loss(loss), tape=tape, skip=skip)
 
     def _losses(
         self,
@@ -212,70 +242,3 @@ class _Walk:
 
     def __iter__(self) -> Generator[Any]:
         return self.subject.walk()
-
-
-def _original(model: Any) -> nn.Module:
-    """Return the module behind ``torch.compile`` and data parallel wrappers."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if isinstance(inner, nn.Module):
-            model = inner
-        elif isinstance(model, DataParallel | DistributedDataParallel):
-            model = model.module
-        elif isinstance(model, nn.Module):
-            if any(isinstance(part, torch.jit.ScriptModule) for part in model.modules()):
-                raise MisuseError(
-                    "model is (partly) TorchScript, whose tensors cannot be held still: "
-                    "pass the module that it was compiled from"
-                )
-            return model
-        else:
-            raise MisuseError(f"model must be a torch module; got {type(model).__name__}")
-
-
-def _check_parameters(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
-        if isinstance(parameter, UninitializedParameter):
-            raise SubjectError(f"parameter {name!r} has no shape yet: run one batch through first")
-        if parameter.is_meta:
-            raise SubjectError(f"parameter {name!r} is on the meta device: load weights first")
-        if parameter.is_complex():
-            raise SubjectError(f"parameter {name!r} is complex, and only real ones are measured")
-        bad = int((~torch.isfinite(parameter.detach())).sum()) if parameter.numel() else 0
-        if bad:
-            raise SubjectError(
-                f"parameter {name!r} holds {bad} NaN or infinite of {parameter.numel()} entries: "
-                "the model has diverged, measure an earlier checkpoint"
-            )
-
-
-def _device(device: str | torch.device | None, model: nn.Module) -> torch.device:
-    if device is None:
-        return next((p.device for p in model.parameters()), torch.device("cpu"))
-    try:
-        wanted = torch.device(device)
-    except RuntimeError as error:
-        raise MisuseError(f"device must be cpu, cuda or cuda:N; got {device!r}") from error
-    if wanted.type == "cuda" and not torch.cuda.is_available():
-        raise MisuseError(f"device {device!s} was asked for and CUDA is not there; use cpu")
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
-        raise MisuseError(
-            f"device {device!s} was asked for and there are {torch.cuda.device_count()} of them"
-        )
-    return wanted
-
-
-def _dtype(
-    dtype: str | torch.dtype | None, model: nn.Module
-) -> tuple[torch.dtype | None, tuple[str, ...]]:
-    if dtype is not None:
-        name = dtype if isinstance(dtype, str) else str(dtype).removeprefix("torch.")
-        return DTYPES[one_of("dtype", name, DTYPES)], ()
-    kinds = {p.dtype for p in model.parameters() if p.is_floating_point()}
-    half = [kind for kind in kinds if kind.itemsize < 4]
-    if not half and len(kinds) < 2:
-        return None, ()
-    wanted = torch.float32 if half else torch.float64
-    names = ", ".join(sorted(str(kind).removeprefix("torch.") for kind in half or kinds))
-    measured = str(wanted).removeprefix("torch.")
-    return wanted, (f"The model holds {names} parameters; it was measured in {measured}.",)

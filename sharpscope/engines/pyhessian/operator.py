@@ -45,6 +45,9 @@ class PyHessianOperator(HessianOperator):
         tensor([1., 4.])
     """
 
+    name = "pyhessian"
+    economical = False  # the library runs the whole model for each product
+
     def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
         library()
         super().__init__(subject, modality, loss=loss)
@@ -58,10 +61,7 @@ class PyHessianOperator(HessianOperator):
         with super().session():
             if self._custom is None:
                 # PyHessian loses what custom functions do not record, without an error.
-                for number, batch, value in self.subject.visits(self.loss):
-                    gradient = self._gradient(value.total, create_graph=True)
-                    self._custom = self._check_custom(number, batch, value.total, gradient)
-                    break
+                self._custom = self._check_custom(*next(self._graphs()))
             yield
 
     def products(self, vectors: Tensor) -> Products:
@@ -105,7 +105,7 @@ class PyHessianOperator(HessianOperator):
         report = super().report()
         versions = report.provenance["versions"] | {"pyhessian": version("pyhessian")}
         provenance = {**report.provenance, "versions": versions}
-        return replace(report, name="pyhessian", provenance=provenance)
+        return replace(report, provenance=provenance)
 
     def _products(self, values: list[float], columns: Tensor) -> Products:
         one = torch.ones(1, dtype=torch.float64, device=self.device)

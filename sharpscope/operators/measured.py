@@ -1,0 +1,232 @@
+"""What all operators on a subject's loss share: the session, the replay, the graphs, the report."""
+
+from abc import abstractmethod
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sharpscope.operators.base import Products, Report, SymmetricOperator
+from sharpscope.operators.graphs import Graph, Kept
+from sharpscope.replay import Tape
+from sharpscope.subject import Census, Subject
+from sharpscope.subject.provenance import measured_on
+
+# A gradient through a wrong recording is wrong by its own size, through a right one by rounding.
+_REPLAY_RTOL = 1e-3
+
+
+class MeasuredOperator(SymmetricOperator):
+    """A symmetric matrix that a subject's mean loss defines on one Selection.
+
+    Args:
+        subject: What is under the scope.
+        modality: Name of the Selection: a modality, ``shared``, ``all`` or a glob.
+        loss: Name of the loss: ``fusion``, ``total`` or a modality.
+
+    Attributes:
+        name: What a result calls the operator.
+        economical: Whether it plays back what stands still and keeps graphs.
+    """
+
+    name: str
+    economical = True
+
+    def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
+        self.subject = subject
+        self.selection = subject.select(modality)
+        self.loss = loss
+        subject.loss(loss)  # an unknown name is refused here, not in the first product
+        self.dim = self.selection.dim
+        self.device = subject.device
+        self.dtype = subject.dtype or self.selection.parameters[0].dtype
+        self._frozen = self.selection.frozen
+        self._open = False
+        self._census: Census | None = None
+        self._used: list[bool] | None = None
+        self._tape: Tape | None = None
+        self._kept: Kept | None = None
+        self._compared: set[int] = set()
+
+    @contextmanager
+    def session(self) -> Generator[None]:
+        """Hold the subject still for many products, after a proof that it does stand still.
+
+        Each session proves anew, since the model may have been trained in between, and begins
+        with no recording and no graph; sessions nest.
+        """
+        if self._open:
+            yield
+            return
+        self._frozen = self.selection.frozen
+        with self.subject.studying(self.selection):
+            tape = self.subject.tape(self.selection)
+            tape.enabled &= self.economical
+            self._census = self.subject.census(self.loss, tape=tape)
+            self._begin(tape, self._census)
+            self._open = True
+            try:
+                yield
+            finally:
+                self._open = False
+                self._tape = self._kept = None
+
+    @abstractmethod
+    def _sums(self, vectors: Tensor) -> tuple[Tensor, list[Tensor], list[float]]:
+        """Return ``Σ_b S_b V`` as rows ``[k, dim]``, and each batch's forms ``[k]`` and weight."""
+
+    def products(self, vectors: Tensor) -> Products:
+        """Return ``A V`` and the batches' quadratic forms in one pass over the data."""
+        with self._ready():
+            try:
+                rows, forms, weights = self._sums(vectors)
+            except ReplayRefused as refused:
+                # What was computed so far may be as wrong as the batch that showed it.
+                assert self._tape is not None
+                assert self._census is not None
+                self._tape.refuse(str(refused))
+                self._begin(self._tape, self._census)
+                rows, forms, weights = self._sums(vectors)
+            weight = torch.tensor(weights, dtype=torch.float64, device=self.device)
+            columns = rows.T / weight.sum().to(self.dtype)
+            return Products(columns, torch.stack(forms), weight)
+
+    def gradient(self) -> Tensor:
+        """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""
+        with self._ready():
+            total, weight = torch.zeros(self.dim, dtype=self.dtype, device=self.device), 0.0
+            kept = self._kept.graphs if self._kept else []
+            for graph in kept:
+                total += self.selection.flatten(graph.gradient)
+                weight += graph.weight
+            for _, _, value in self.subject.visits(self.loss, tape=self._tape, skip=len(kept)):
+                total += self.selection.flatten(self._gradient(value.total, create_graph=False))
+                weight += value.weight
+            return total / weight
+
+    def report(self) -> Report:
+        """Return what a result says: sizes, loss, norms, provenance and notes."""
+        with self.session():
+            gradient = self.gradient().double().norm().item()
+            norm = self.selection.flatten(self.selection.parameters).double().norm().item()
+            census = self._census
+            assert census is not None  # the session has made it
+            return Report(
+                name=self.name,
+                modality=self.selection.name,
+                parameters=self.dim,
+                samples=census.samples,
+                loss=self.loss,
+                loss_value=census.loss_value,
+                gradient_norm=gradient,
+                parameter_norm=norm,
+                provenance=measured_on(self.subject, census, self.device, self.dtype),
+                replayed=self._tape.played if self._tape else (),
+                notes=(*self.subject.notes, *self._notes()),
+            )
+
+    def _begin(self, tape: Tape, census: Census) -> None:
+        self._tape = tape
+        memory = self.subject.free_memory() - tape.bytes if self.economical else 0
+        self._kept = Kept(memory, census.batches)
+        self._used = None
+        self._compared = set()
+
+    def _ready(self) -> AbstractContextManager[None]:
+        """Return the block of a bare product: a proof before the first one is enough.
+
+        Outside a session nothing is kept or played back, since the model may have been trained
+        between two products.
+        """
+        return self.session() if self._census is None else self.subject.studying(self.selection)
+
+    def _graphs(self) -> Generator[tuple[Graph, Any]]:
+        """Yield each batch's gradient graph: the kept ones, then the others, built one by one.
+
+        A graph just built comes with its batch, a kept one with None.
+        """
+        kept = self._kept
+        graphs = list(kept.graphs) if kept else []
+        for graph in graphs:
+            yield graph, None
+        if kept is not None and kept.all:
+            return
+        for number, batch, value in self.subject.visits(
+            self.loss, tape=self._tape, skip=len(graphs)
+        ):
+            gradient = self._gradient(value.total, create_graph=True)
+            self._compare(number, batch, value.total, gradient)
+            graph = Graph(number, gradient, value.weight, value.total)
+            if kept is not None and kept.offer(graph, self.selection.parameters):
+                assert self._tape is not None
+                self._tape.forget(number)
+            yield graph, batch
+            # Gone before the next one is built, or two of them would stand side by side.
+            del batch, value, gradient, graph
+
+    def _gradient(self, total: Tensor, *, create_graph: bool) -> list[Tensor | None]:
+        """Return the gradient of a batch's loss sum; None where the loss does not reach."""
+        if total.requires_grad:
+            found = torch.autograd.grad(
+                total, self.selection.parameters, create_graph=create_graph, allow_unused=True
+            )
+        else:
+            found = (None,) * len(self.selection.parameters)
+        before = self._used or [False] * len(found)
+        self._used = [used or g is not None for used, g in zip(before, found, strict=True)]
+        return list(found)
+
+    def _gradient_of(self, batch: Any) -> Tensor:
+        """Return the gradient of a batch's loss sum by a plain pass, shape ``[dim]``."""
+        value = self.subject.loss(self.loss)(self.subject.model, batch)
+        return self.selection.flatten(self._gradient(value.total, create_graph=False))
+
+    def _compare(
+        self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]
+    ) -> None:
+        """Compare a played batch with a plain pass, once: each one's loss, two gradients.
+
+        Raises:
+            ReplayRefused: If they differ.
+        """
+        if self._tape is None or not self._tape.plays(number) or number in self._compared:
+            return
+        self._compared.add(number)
+        census = self._census
+        assert census is not None
+        plain, slack = census.totals[number - 1], 64 * torch.finfo(total.dtype).eps
+        if abs(total.item() - plain) > slack * abs(plain):
+            raise ReplayRefused(f"batch {number} has the loss {plain:.9g}, replayed {total:.9g}")
+        # The first batch, and one of the others that the data picks.
+        later = 2 + int(census.fingerprint[:8], 16) % max(1, census.batches - 1)
+        if number not in (1, later):
+            return
+        true = self._gradient_of(batch)
+        error = (self.selection.flatten(gradient) - true).norm().item()
+        if error > _REPLAY_RTOL * true.norm().item():
+            raise ReplayRefused(f"batch {number} has another gradient when it is replayed")
+
+    def _notes(self) -> list[str]:
+        notes: list[str] = []
+        if self._frozen:
+            notes.append(
+                f"{self._frozen:,} of the {self.dim:,} parameters are frozen; they were measured "
+                "and given back frozen."
+            )
+        used = self._used or []
+        unused = [n for n, u in zip(self.selection.names, used, strict=True) if not u]
+        if unused:
+            shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
+            notes.append(
+                f"{len(unused)} of the {len(used)} parameter tensors have no effect on the loss "
+                f"and a zero block ({shown})."
+            )
+        if self._tape is not None:
+            notes.extend(self._tape.notes())
+        return notes
+
+
+class ReplayRefused(Exception):
+    """A replayed pass differs from a plain one; caught before anyone sees it."""
