@@ -87,9 +87,11 @@ class Meter:
             most = min(most, int((self.max_seconds - self.seconds) / self.pace))
         return max(1, most)
 
-    def timed(self, operator: SymmetricOperator, vectors: Tensor) -> Products:
+    def timed(
+        self, operator: SymmetricOperator, vectors: Tensor, others: Tensor | None = None
+    ) -> Products:
         """Return the operator's products with ``vectors`` ``[dim, k]``, counted and timed."""
-        return self.counted(vectors.shape[1], lambda: operator.products(vectors))
+        return self.counted(vectors.shape[1], lambda: operator.products(vectors, others))
 
     def counted(self, products: int, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, its products counted and its seconds taken."""

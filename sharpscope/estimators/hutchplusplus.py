@@ -1,38 +1,44 @@
 """Hutch++: the large eigenvalues exactly, the rest by probes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from sharpscope.checks import at_least
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.probing import (
-    ProbeSettings,
-    Probing,
-    all_finite,
-    draw_block,
-    trace_result,
-)
+from sharpscope.estimators.deflation import Deflation
+from sharpscope.estimators.krylov import Krylov
+from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
+from sharpscope.estimators.sketch import products_with, sketched_basis
 from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 from sharpscope.subject import Subject
+
+# A matrix of at most so many rows costs no more exactly than a basis and an interval do.
+PILOTS = 16
+_SMALL = 2 * INTERVAL_PROBES
 
 
 @dataclass(frozen=True, kw_only=True)
 class HutchPlusPlus(ProbeSettings):
     """Estimate ``tr(A) = tr(QᵀAQ) + tr((I − QQᵀ)A(I − QQᵀ))``, the second part by probes.
 
-    Q is an orthonormal basis of ``AS`` for random S, so that the eigenvalues that make plain
-    probes noisy are taken out exactly. Unbiased for any symmetric A, since Q does not depend on
-    the probes; the gain grows with the decay of the spectrum (Meyer, Musco, Musco, Woodruff,
-    2021, arXiv 2010.09649). An A of at most ``rank`` rows is measured exactly.
+    The orthonormal Q takes out exactly what makes plain probes noisy: the large eigenvalues.
+    Unbiased for any symmetric A, since Q does not depend on the probes (Hutch++: Meyer, Musco,
+    Musco, Woodruff, 2021, arXiv 2010.09649).
+
+    By default Q is the Krylov basis of Lanczos, one product a vector (Chen, Hallman, 2022, arXiv
+    2205.01736), and adapts: ten pilot probes, whose remainders follow the basis without further
+    products, tell how many probes each size of Q would leave to draw, and Q grows while that
+    costs fewer products in all (in the spirit of Persson, Cortinovis, Kressner, 2022, arXiv
+    2109.10659). On a flat spectrum it stays small. Where probes would cost more than the unit
+    vectors, these are taken, and the trace is exact.
 
     Args:
-        rank: Columns of Q; they cost two products each. Fewer where the budget is small.
+        rank: Take Q as an orthonormal basis of ``AS`` with so many columns, S random, as in the
+            original: two products a column. Fewer columns where the budget is small.
         rtol: Stop when the standard error is at most ``rtol · |estimate|``.
         probes: Draw exactly so many probes of the remainder instead; at least 2.
         budget: Products that may be spent, on Q and on probes; at least 2.
@@ -51,11 +57,12 @@ class HutchPlusPlus(ProbeSettings):
         -1.0
     """
 
-    rank: int = 20
+    rank: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least("rank", self.rank, 0)
+        if self.rank is not None:
+            at_least("rank", self.rank, 0)
 
     def __call__(
         self,
@@ -64,55 +71,78 @@ class HutchPlusPlus(ProbeSettings):
         *,
         loss: str | None = None,
         watcher: Watcher | None = None,
+        krylov: Krylov | None = None,
     ) -> TraceResult:
-        """Return the trace of an operator, or of a subject's Hessian on ``modality``."""
+        """Return the trace of an operator, or of a subject's Hessian on ``modality``.
+
+        Args:
+            target: A subject, or an operator.
+            modality: Name of the subject's Selection.
+            loss: Name of the subject's loss.
+            watcher: Told how far the measurement is.
+            krylov: A basis of this operator to go on with, from its eigenvalues for instance.
+        """
         operator = as_operator(target, modality, loss)
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
-            basis = self._basis(operator, meter)
-            exact = self._exact(operator, meter, basis)
-            complete = basis.shape[1] == operator.dim
-            probing = Probing(operator, self, meter, _without(basis), exact, complete)
-            finite = exact is None or all_finite(exact)
-            outcome = probing.run() if finite else Outcome.NOT_FINITE
-            return trace_result(probing, outcome, method="hutch++", deflated=basis.shape[1])
+            small = operator.dim <= min(_SMALL, self.budget)
+            if small and self.probes is None and self.rank is None:
+                return self._exactly(operator, meter)
+            if self.rank is not None:
+                return self._sketched(operator, meter, self.rank)
+            return self._adapted(operator, meter, krylov or Krylov(operator, self.seed))
 
-    def _basis(self, operator: SymmetricOperator, meter: Meter) -> Tensor:
-        """Return Q ``[dim, rank]``, with fewer columns where the budget or the time is short."""
-        reserve = self.probes or INTERVAL_PROBES
-        rank = max(0, min(self.rank, operator.dim, (self.budget - reserve) // 2))
-        if rank == operator.dim:  # the unit vectors span everything at half the price
-            return torch.eye(rank, dtype=operator.dtype, device=operator.device)
-        images = torch.zeros(operator.dim, 0, dtype=operator.dtype, device=operator.device)
-        while images.shape[1] < rank and not self._third_spent(meter):
-            first = images.shape[1]
-            sketch = draw_block(operator, self, first, meter.block(rank - first), "sketch")
-            found = meter.timed(operator, sketch).columns
-            meter.tell(2 * rank + reserve)
-            if not torch.isfinite(found).all():
-                # One column is enough to carry the number that is not finite to the outcome.
-                return found[:, ~torch.isfinite(found).all(0)][:, :1]
-            images = torch.cat([images, found], dim=1)
-        return torch.linalg.qr(images).Q
+    def _exactly(self, operator: SymmetricOperator, meter: Meter) -> TraceResult:
+        """Return the trace by a product with each unit vector."""
+        unit = torch.eye(operator.dim, dtype=operator.dtype, device=operator.device)
+        products = products_with(operator, meter, unit, after=0)
+        assert products is not None
+        probing = Probing(operator, self, meter, exact=products, complete=True)
+        outcome = probing.run() if all_finite(products) else Outcome.NOT_FINITE
+        return trace_result(probing, outcome, method="hutch++", deflated=operator.dim)
 
-    def _exact(self, operator: SymmetricOperator, meter: Meter, basis: Tensor) -> Products | None:
-        """Return the products with Q, whose quadratic forms add up to ``tr(QᵀAQ)``."""
-        rank = basis.shape[1]
-        blocks: list[Products] = []
-        while (done := sum(block.forms.shape[1] for block in blocks)) < rank:
-            columns = basis[:, done : done + meter.block(rank - done)]
-            blocks.append(meter.timed(operator, columns))
-            meter.tell(meter.products + rank - done + (self.probes or INTERVAL_PROBES))
-        if not blocks:
-            return None
-        forms = torch.cat([block.forms for block in blocks], dim=1)
-        return Products(torch.cat([b.columns for b in blocks], dim=1), forms, blocks[0].weights)
+    def _sketched(self, operator: SymmetricOperator, meter: Meter, rank: int) -> TraceResult:
+        """Return the trace by the original algorithm."""
+        if rank >= operator.dim and operator.dim <= self.budget:
+            return self._exactly(operator, meter)
+        basis = sketched_basis(operator, self, meter, rank)
+        after = self.probes or INTERVAL_PROBES
+        exact = products_with(operator, meter, basis, after=after)
+        probing = Probing(
+            operator, self, meter, lambda vectors: vectors - basis @ (basis.T @ vectors), exact
+        )
+        finite = exact is None or all_finite(exact)
+        outcome = probing.run() if finite else Outcome.NOT_FINITE
+        return trace_result(probing, outcome, method="hutch++", deflated=basis.shape[1])
 
-    def _third_spent(self, meter: Meter) -> bool:
-        """Whether Q has cost a third of the time: its products and the probes need theirs."""
-        return self.max_seconds is not None and meter.seconds > self.max_seconds / 3
+    def _adapted(self, operator: SymmetricOperator, meter: Meter, krylov: Krylov) -> TraceResult:
+        """Return the trace with a basis as large as pays for itself."""
+        found = Deflation(operator, self, meter, krylov)
+        finite = found.draw(self.probes or PILOTS)
+        finite = finite and found.adapt(lambda: self._allowed(krylov, meter, found.count))
+        if finite and self._better_exactly(operator, meter, found):
+            return self._exactly(operator, meter)
+        exact = None
+        if krylov.size:
+            forms = torch.stack(krylov.forms, dim=1)
+            exact = Products(krylov.rows.T, forms, found.weights)
+        drawn = [found.pilots] if found.count else []
+        probing = Probing(operator, self, meter, found.without, exact, drawn=drawn)
+        outcome = probing.run() if finite else Outcome.NOT_FINITE
+        return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)
 
+    def _allowed(self, krylov: Krylov, meter: Meter, pilots: int) -> bool:
+        """Whether the basis may grow: half of the budget and of the time are for the probes."""
+        if krylov.size >= krylov.operator.dim or meter.late:
+            return False
+        if self.max_seconds is not None and meter.seconds > self.max_seconds / 2:
+            return False
+        if self.probes is not None:
+            return meter.products - pilots < self.probes
+        return meter.products - pilots < (self.budget - pilots) // 2
 
-def _without(basis: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return the projection ``V ↦ (I − QQᵀ) V``."""
-    return lambda vectors: vectors - basis @ (basis.T @ vectors)
+    def _better_exactly(self, operator: SymmetricOperator, meter: Meter, found: Deflation) -> bool:
+        """Whether the probes still to draw are more than the matrix has rows."""
+        if self.probes is not None or self.max_seconds is not None:
+            return False
+        return operator.dim <= meter.left and found.needed() - found.count > operator.dim

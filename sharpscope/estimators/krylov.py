@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sharpscope.estimators.cost import Meter
-from sharpscope.operators import SymmetricOperator
+from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.streams import gaussian, stream
 
 
@@ -19,14 +19,15 @@ class Krylov:
         beta: What couples step j to step j + 1; 0 where a subspace closed and a new random
             start follows.
         starts: Number of random starts so far.
+        forms: Each batch's form under each basis vector, float64 ``[batches]`` a step.
     """
 
-    def __init__(self, operator: SymmetricOperator, meter: Meter, seed: int):
+    def __init__(self, operator: SymmetricOperator, seed: int):
         self.operator = operator
         self.alpha: list[float] = []
         self.beta: list[float] = []
         self.starts = 0
-        self._meter = meter
+        self.forms: list[Tensor] = []
         self._seed = seed
         self._rows = torch.empty(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self._next = self._start()
@@ -41,15 +42,25 @@ class Krylov:
         """Whether the basis spans an invariant subspace: its Ritz pairs are exact."""
         return bool(self.beta) and self.beta[-1] == 0
 
-    def step(self) -> bool:
-        """Add one vector; return whether its product was finite."""
-        index = self.size
-        self._store(index, self._next)
-        product = self._meter.timed(self.operator, self._next[:, None])
+    @property
+    def rows(self) -> Tensor:
+        """The basis vectors as rows ``[size, dim]``."""
+        return self._rows[: self.size]
+
+    def step(self, meter: Meter, others: Tensor | None = None) -> Products | None:
+        """Add one vector and return its product, None where that is not finite.
+
+        Args:
+            meter: Counts and times the product.
+            others: Rows to take bilinear forms with.
+        """
+        self._store(self.size, self._next)
+        product = meter.timed(self.operator, self._next[:, None], others)
         image = product.columns[:, 0]
         self.alpha.append(product.quadratic.item())
+        self.forms.append(product.forms[:, 0])
         if not (math.isfinite(self.alpha[-1]) and bool(torch.isfinite(image).all())):
-            return False
+            return None
         rest = self._orthogonal(image)
         beta = rest.double().norm().item()
         scale = max(image.double().norm().item(), max(map(abs, self.alpha)))
@@ -61,11 +72,11 @@ class Krylov:
         else:
             self.beta.append(beta)
             self._next = rest / beta
-        return True
+        return product
 
     def combine(self, coefficients: Tensor) -> Tensor:
         """Return unit vectors ``Q s`` for the columns s of ``coefficients`` ``[size, k]``."""
-        vectors = self._rows[: self.size].T @ coefficients.to(self._rows)
+        vectors = self.rows.T @ coefficients.to(self._rows)
         return vectors / vectors.norm(dim=0)
 
     def _start(self) -> Tensor:
@@ -76,9 +87,8 @@ class Krylov:
 
     def _orthogonal(self, vector: Tensor) -> Tensor:
         """Return what is left of ``vector`` outside the basis; twice is enough (Kahan, Parlett)."""
-        rows = self._rows[: self.size]
         for _ in range(2):
-            vector = vector - rows.T @ (rows @ vector)
+            vector = vector - self.rows.T @ (self.rows @ vector)
         return vector
 
     def _store(self, index: int, vector: Tensor) -> None:

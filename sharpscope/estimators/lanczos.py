@@ -75,7 +75,7 @@ class TopEigenvalues:
         operator = as_operator(target, modality, loss)
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
-            krylov = Krylov(operator, meter, self.seed)
+            krylov = Krylov(operator, self.seed)
             outcome = self._grow(krylov, meter)
             if outcome is Outcome.NOT_FINITE:
                 return self._result(operator, meter, outcome)
@@ -86,7 +86,7 @@ class TopEigenvalues:
         wanted = min(krylov.operator.dim, 2 * self.k)
         check = wanted
         while True:
-            if not krylov.step():
+            if krylov.step(meter) is None:
                 return Outcome.NOT_FINITE
             size = krylov.size
             meter.tell(meter.budget)

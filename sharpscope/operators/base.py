@@ -22,11 +22,14 @@ class Products:
         columns: ``A V``, shape ``[dim, vectors]``.
         forms: ``v_jᵀ S_b v_j`` before division by the total weight, float64 ``[batches, vectors]``.
         weights: Weight of each batch, float64 ``[batches]``; ``A = Σ_b S_b / Σ_b w_b``.
+        cross: ``u_iᵀ S_b v_j`` with other vectors, float64 ``[batches, others, vectors]``, where
+            others were given.
     """
 
     columns: Tensor
     forms: Tensor
     weights: Tensor
+    cross: Tensor | None = None
 
     @property
     def quadratic(self) -> Tensor:
@@ -65,8 +68,13 @@ class SymmetricOperator(ABC):
     device: torch.device
 
     @abstractmethod
-    def products(self, vectors: Tensor) -> Products:
-        """Return the products with the columns of ``vectors`` ``[dim, k]`` in one pass."""
+    def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
+        """Return the products with the columns of ``vectors`` ``[dim, k]`` in one pass.
+
+        Args:
+            vectors: What to multiply.
+            others: Rows ``[n, dim]`` to take the batches' bilinear forms with.
+        """
 
     @abstractmethod
     def report(self) -> Report:

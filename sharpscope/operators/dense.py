@@ -39,11 +39,13 @@ class DenseOperator(SymmetricOperator):
         self.dtype = matrix.dtype
         self.device = matrix.device
 
-    def products(self, vectors: Tensor) -> Products:
+    def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
         """Return ``A V``; the whole matrix counts as one batch."""
         columns = self.matrix @ vectors
         forms = (vectors.double() * columns.double()).sum(0, keepdim=True)
-        return Products(columns, forms, torch.ones(1, dtype=torch.float64, device=self.device))
+        one = torch.ones(1, dtype=torch.float64, device=self.device)
+        cross = None if others is None else (others @ columns).double()[None]
+        return Products(columns, forms, one, cross)
 
     def report(self) -> Report:
         """Return a report without a model: no samples, no loss."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sharpscope.errors import SubjectError
 from sharpscope.operators.graphs import Graph
-from sharpscope.operators.measured import MeasuredOperator
+from sharpscope.operators.measured import MeasuredOperator, Sums
 from sharpscope.operators.missing import check_custom_functions, named_in
 from sharpscope.replay import Tape
 from sharpscope.subject import Census
@@ -50,24 +50,13 @@ class HessianOperator(MeasuredOperator):
         super()._begin(tape, census)
         self._custom = None
 
-    def _sums(self, vectors: Tensor) -> tuple[Tensor, list[Tensor], list[float]]:
-        pieces = [self.selection.split(v.contiguous()) for v in vectors.unbind(1)]
-        rows = torch.zeros(len(pieces), self.dim, dtype=self.dtype, device=self.device)
-        forms: list[Tensor] = []
-        weights: list[float] = []
+    def _add(self, sums: Sums) -> None:
+        pieces = [self.selection.split(row) for row in sums.rows]
         for graph, batch in self._graphs():
             if self._custom is None:
                 self._custom = self._check_custom(graph, batch)
-            form = torch.zeros(len(pieces), dtype=torch.float64, device=self.device)
-            for index, piece in enumerate(pieces):
-                product = self._directional(graph, piece)
-                if product is not None:
-                    rows[index] += product
-                    form[index] = torch.dot(vectors[:, index].double(), product.double())
-            forms.append(form)
-            weights.append(graph.weight)
+            sums.add(graph.weight, [self._directional(graph, piece) for piece in pieces])
             del graph, batch
-        return rows, forms, weights
 
     def _check_custom(self, graph: Graph, batch: Any) -> tuple[str, ...]:
         """Return the custom autograd functions of the first batch, once they are found sound."""

@@ -18,6 +18,47 @@ from sharpscope.subject.provenance import measured_on
 _REPLAY_RTOL = 1e-3
 
 
+class Sums:
+    """The products of one pass, batch by batch.
+
+    Args:
+        vectors: The columns ``[dim, k]`` that are multiplied.
+        others: Rows ``[n, dim]`` of the bilinear forms, or None.
+    """
+
+    def __init__(self, vectors: Tensor, others: Tensor | None):
+        self.rows = vectors.T.contiguous()
+        self.others = others
+        self.found = torch.zeros_like(self.rows)
+        self._forms: list[Tensor] = []
+        self._cross: list[Tensor] = []
+        self._weights: list[float] = []
+
+    def add(self, weight: float, products: Sequence[Tensor | None]) -> None:
+        """Add a batch: its weight, and its product with each vector, None for zeros."""
+        forms = self.rows.new_zeros(len(self.rows), dtype=torch.float64)
+        cross = self.rows.new_zeros(
+            0 if self.others is None else len(self.others), len(self.rows), dtype=torch.float64
+        )
+        for index, product in enumerate(products):
+            if product is None:
+                continue
+            self.found[index] += product
+            forms[index] = torch.dot(self.rows[index].double(), product.double())
+            if self.others is not None:
+                cross[:, index] = self.others @ product
+        self._forms.append(forms)
+        self._cross.append(cross)
+        self._weights.append(weight)
+
+    def products(self) -> Products:
+        """Return the mean over the items."""
+        weights = torch.tensor(self._weights, dtype=torch.float64, device=self.rows.device)
+        columns = self.found.T / weights.sum().to(self.rows.dtype)
+        cross = None if self.others is None else torch.stack(self._cross)
+        return Products(columns, torch.stack(self._forms), weights, cross)
+
+
 class MeasuredOperator(SymmetricOperator):
     """A symmetric matrix that a subject's mean loss defines on one Selection.
 
@@ -74,24 +115,24 @@ class MeasuredOperator(SymmetricOperator):
                 self._tape = self._kept = None
 
     @abstractmethod
-    def _sums(self, vectors: Tensor) -> tuple[Tensor, list[Tensor], list[float]]:
-        """Return ``Σ_b S_b V`` as rows ``[k, dim]``, and each batch's forms ``[k]`` and weight."""
+    def _add(self, sums: Sums) -> None:
+        """Add each batch's ``S_b V`` to the sums, in one pass over the data."""
 
-    def products(self, vectors: Tensor) -> Products:
+    def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
         """Return ``A V`` and the batches' quadratic forms in one pass over the data."""
         with self._ready():
+            sums = Sums(vectors, others)
             try:
-                rows, forms, weights = self._sums(vectors)
+                self._add(sums)
             except ReplayRefused as refused:
                 # What was computed so far may be as wrong as the batch that showed it.
                 assert self._tape is not None
                 assert self._census is not None
                 self._tape.refuse(str(refused))
                 self._begin(self._tape, self._census)
-                rows, forms, weights = self._sums(vectors)
-            weight = torch.tensor(weights, dtype=torch.float64, device=self.device)
-            columns = rows.T / weight.sum().to(self.dtype)
-            return Products(columns, torch.stack(forms), weight)
+                sums = Sums(vectors, others)
+                self._add(sums)
+            return sums.products()
 
     def gradient(self) -> Tensor:
         """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""

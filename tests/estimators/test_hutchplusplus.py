@@ -42,6 +42,12 @@ def test_it_needs_fewer_products_where_the_spectrum_decays():
 
 def test_a_small_budget_keeps_enough_for_an_interval():
     found = HutchPlusPlus(budget=30)(DenseOperator(with_spectrum(DECAYING)))
+    assert (found.deflated, found.probes) == (7, 23)
+    assert found.interval is not None
+
+
+def test_a_small_budget_keeps_enough_for_an_interval_of_the_original():
+    found = HutchPlusPlus(budget=30, rank=20)(DenseOperator(with_spectrum(DECAYING)))
     assert (found.deflated, found.matvecs) == (10, 30)
     assert found.interval is not None
 

@@ -93,8 +93,8 @@ def test_the_basis_stays_orthonormal_in_float32():
 
 def test_a_product_that_is_not_finite_is_an_outcome():
     class Broken(DenseOperator):
-        def products(self, vectors: Tensor) -> Products:
-            found = super().products(vectors)
+        def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
+            found = super().products(vectors, others)
             return Products(found.columns * float("nan"), found.forms, found.weights)
 
     found = TopEigenvalues()(Broken(torch.eye(5)))
@@ -106,9 +106,9 @@ def test_progress_is_told_and_the_time_limit_ends(monkeypatch: pytest.MonkeyPatc
     class Slow(DenseOperator):
         now = 0.0
 
-        def products(self, vectors: Tensor) -> Products:
+        def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
             self.now += vectors.shape[1]
-            return super().products(vectors)
+            return super().products(vectors, others)
 
     operator = Slow(with_spectrum(torch.linspace(-1, 1, 300)))
     monkeypatch.setattr("sharpscope.estimators.cost.time.perf_counter", lambda: operator.now)

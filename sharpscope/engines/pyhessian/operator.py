@@ -64,7 +64,7 @@ class PyHessianOperator(HessianOperator):
                 self._custom = self._check_custom(*next(self._graphs()))
             yield
 
-    def products(self, vectors: Tensor) -> Products:
+    def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
         """Return ``H V``, a pass over the data per vector; all batches count as one."""
         with self.session():
             hessian = self.hessian()
@@ -73,7 +73,8 @@ class PyHessianOperator(HessianOperator):
                 for vector in vectors.unbind(1)
             ]
             columns = [self.selection.flatten(pieces) for _, pieces in found]
-            return self._products([value for value, _ in found], torch.stack(columns, dim=1))
+            values = [value for value, _ in found]
+            return self._products(values, torch.stack(columns, dim=1), others)
 
     def probe(self, count: int) -> Products:
         """Return what PyHessian's ``trace`` finds with so many probes of its own.
@@ -107,9 +108,12 @@ class PyHessianOperator(HessianOperator):
         provenance = {**report.provenance, "versions": versions}
         return replace(report, provenance=provenance)
 
-    def _products(self, values: list[float], columns: Tensor) -> Products:
+    def _products(
+        self, values: list[float], columns: Tensor, others: Tensor | None = None
+    ) -> Products:
         one = torch.ones(1, dtype=torch.float64, device=self.device)
-        return Products(columns, one.new_tensor([values]), one)
+        cross = None if others is None else (others @ columns).double()[None]
+        return Products(columns, one.new_tensor([values]), one, cross)
 
     @contextmanager
     def _explained(self) -> Generator[None]:
