@@ -77,7 +77,9 @@ class Checkpoint:
         return self.states[next(iter(self.states)) if key is None else key]
 
 
-def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
+def read_checkpoint(
+    path: str | Path, *, trust: bool = False, code: str | Path | None = None
+) -> Checkpoint:
     """Return what the checkpoint at ``path`` holds.
 
     Reads checkpoints of sharpscope, state dicts saved with ``torch.save`` (at the root or under a
@@ -87,6 +89,8 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
         path: The file.
         trust: Unpickle a file that holds more than tensors and plain containers. This runs
             whatever code its author chose; a whole pickled module is accepted then.
+        code: Folder in which an unpickled file's modules are looked for first; by default the
+            working folder.
 
     Raises:
         MisuseError: If there is no such file.
@@ -94,7 +98,7 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
     """
     path = Path(path)
     check_file(path)
-    root, container, unpickled = open_file(path, trust=trust)
+    root, container, unpickled = open_file(path, trust=trust, code=Path(code or ".").resolve())
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     top = cast(Mapping[Any, Any], root if isinstance(root, Mapping) else {})

@@ -53,7 +53,7 @@ class Factory:
         """
         name, _, path = self.target.partition(":")
         folder = self.spec.resolve().parent
-        _put_first(folder)
+        put_first(folder)
         _check_not_shadowed(self, name.partition(".")[0], folder)
         try:
             found: Any = importlib.import_module(name)
@@ -72,8 +72,11 @@ class Factory:
         return found
 
 
-def _put_first(folder: Path) -> None:
-    """Put the spec's folder at the front of ``sys.path``, once."""
+def put_first(folder: Path) -> None:
+    """Put the folder of the user's code at the front of ``sys.path``, once, and leave it there.
+
+    What runs later (a loader, a forward pass) may import more of it.
+    """
     entry = str(folder)
     if sys.path[:1] != [entry]:
         sys.path[:] = [entry, *(other for other in sys.path if other != entry)]
