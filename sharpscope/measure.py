@@ -4,10 +4,11 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any, TypeVar
 
-from sharpscope.checks import one_of
+from sharpscope.checks import at_least, one_of
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues
 from sharpscope.estimators.cost import Watcher
+from sharpscope.estimators.lanczos import check_k
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
 
@@ -100,6 +101,8 @@ def eigenvalues(
             raise MisuseError(f"k of engine 'pyhessian' must be 1; got {k!r}")
         kind = import_module("sharpscope.engines").PyHessianEigenvalue
     else:
+        # Before the budget is looked at, which no number of products would satisfy.
+        check_k(at_least("k", k, 1), subject.select(modality).dim, modality)
         kind, settings = TopEigenvalues, settings | {"k": k}
     return _made(kind, settings)(subject, modality, loss=loss, watcher=watcher)
 

@@ -13,7 +13,7 @@ from sharpscope_cli.params import device_named
 from sharpscope_cli.progress import Line, Watch
 
 if TYPE_CHECKING:
-    from sharpscope.subject import Subject
+    from sharpscope.subject import Selection, Subject
 
 Measured = TypeVar("Measured", bound=Result)
 
@@ -24,6 +24,7 @@ def measure_all(
     *,
     stem: str,
     bound: bool = False,
+    check: Callable[["Selection"], None] = lambda _: None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -32,6 +33,7 @@ def measure_all(
         measure: Called with subject, modality and watcher.
         stem: What file names in a folder begin with.
         bound: Whether the progress can only tell a bound on what is left.
+        check: Called with each Selection before the first is measured; raises if it cannot be.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
@@ -49,7 +51,7 @@ def measure_all(
             subject = _loaded(request, path, device)
             modalities = request.modalities or subject.owners.modalities
             for name in modalities:  # a wrong name costs nothing while nothing is measured
-                subject.select(name)
+                check(subject.select(name))
             for name in modalities:
                 what = f"{tag} · {name}" if len(request.checkpoints) > 1 else name
                 watch = Watch(line, what, bound=bound)

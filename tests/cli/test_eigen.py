@@ -56,6 +56,17 @@ def test_budget_below_what_k_needs(ours: Path) -> None:
     assert "budget must be a whole number of at least 8" in line
 
 
+def test_more_eigenvalues_than_parameters_is_said_before_any_is_measured(ours: Path) -> None:
+    dims = {name: load_subject(ours).select(name).dim for name in ("fou", "mor")}
+    assert dims["mor"] < dims["fou"]
+    line = failed("eigen", ours, "-k", str(dims["mor"] + 1), "--out", "found", code=2)
+    assert (
+        f"k must be at most {dims['mor']:,}, the parameters of 'mor'; got {dims['mor'] + 1}" in line
+    )
+    assert not list(Path("found").iterdir())
+    assert "k must be at most" in failed("eigen", ours, *ONE, "-k", "100000", code=2)
+
+
 def test_unknown_engine() -> None:
     line = failed("eigen", "x.pt", "--engine", "pyhesian", code=2)
     assert "--engine must be 'native' or 'pyhessian'; got 'pyhesian'; did you mean" in line
