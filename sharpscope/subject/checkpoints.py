@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from sharpscope.checks import nearest
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.containers import check_file, open_file
 
 FORMAT = "sharpscope/checkpoint"
@@ -56,21 +56,19 @@ class Checkpoint:
         """Return the state dict under ``key``, or the only one that there is.
 
         Raises:
-            CheckpointError: If there is none under that key, or several and no key.
+            SpecError: If there is none under that key, or several and no key.
         """
         there = ", ".join(f"{name!r} ({len(state)} tensors)" for name, state in self.states.items())
         if key is not None and key not in self.states:
             if list(self.states) == [""]:
-                raise CheckpointError(
+                raise SpecError(
                     f"{self.path} has its state dict at the root and nothing under {key!r}: "
                     "delete the line with state from [model] of sharpscope.toml"
                 )
             hint = nearest(key, self.states)
-            raise CheckpointError(
-                f"{self.path} has no state dict under {key!r}{hint}; there are {there}"
-            )
+            raise SpecError(f"{self.path} has no state dict under {key!r}{hint}; there are {there}")
         if key is None and len(self.states) > 1:
-            raise CheckpointError(
+            raise SpecError(
                 f"{self.path} holds several state dicts, {there}: choose one with "
                 f'state = "{next(iter(self.states))}" in [model] of sharpscope.toml'
             )
@@ -93,7 +91,7 @@ def read_checkpoint(
             working folder.
 
     Raises:
-        MisuseError: If there is no such file.
+        MisuseError: If there is no such file, or it is a folder.
         CheckpointError: If it cannot be read as a checkpoint.
     """
     path = Path(path)

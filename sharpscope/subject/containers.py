@@ -44,13 +44,13 @@ def check_file(path: Path) -> None:
     """Raise unless ``path`` is a file with something in it.
 
     Raises:
-        MisuseError: If there is no such file, with the nearest name that there is.
-        CheckpointError: If it is a folder, empty or unreadable.
+        MisuseError: If it is a folder, or there is no such file, with the nearest name there is.
+        CheckpointError: If it is empty.
     """
     if path.is_dir():
         inside = sorted(entry.name for entry in path.iterdir() if entry.suffix in SUFFIXES)
         such = f", such as {inside[0]!r}" if inside else ""
-        raise CheckpointError(f"{path} is a folder; name a checkpoint file in it{such}")
+        raise MisuseError(f"{path} is a folder; name a checkpoint file in it{such}")
     if not path.is_file():
         folder = path.parent
         if not folder.is_dir():

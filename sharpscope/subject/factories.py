@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpscope.checks import nearest
-from sharpscope.errors import SpecError
+from sharpscope.errors import FactoryError, SpecError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,14 @@ class Factory:
         """Return what the function returns.
 
         Raises:
-            SpecError: If it cannot be imported or raises, with its own error in the sentence.
+            SpecError: If there is no such module or function.
+            FactoryError: If importing or calling it raises, with its own error in the sentence.
         """
         function = self.function()
         try:
             return function(**(dict(self.kwargs) | more))
         except (Exception, SystemExit) as error:
-            raise SpecError(f"{self} raised {_said(error)}") from error
+            raise FactoryError(f"{self} raised {_said(error)}") from error
 
     def __str__(self) -> str:
         return f'{self.spec}: {self.key} = "{self.target}"'
@@ -49,7 +50,8 @@ class Factory:
         """Import and return the function.
 
         Raises:
-            SpecError: If there is no such module or function, or importing it fails.
+            SpecError: If there is no such module or function.
+            FactoryError: If importing its module raises.
         """
         name, _, path = self.target.partition(":")
         folder = self.spec.resolve().parent
@@ -58,7 +60,10 @@ class Factory:
         try:
             found: Any = importlib.import_module(name)
         except (Exception, SystemExit) as error:  # a script may parse arguments when imported
-            raise SpecError(
+            absent = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(
+                f"{error.name}."
+            )
+            raise (SpecError if absent else FactoryError)(
                 f"{self} cannot be imported: {_said(error)} (modules are looked for in {folder} "
                 "first)"
             ) from error

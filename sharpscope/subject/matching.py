@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from sharpscope.checks import nearest
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.owners import clean
 from sharpscope.subject.wrappers import prefixes, strippings
 
@@ -51,6 +51,7 @@ def match_state(
 
     Raises:
         CheckpointError: If a tensor is missing, left over or of another shape.
+        SpecError: If no tensor lies under the prefix.
     """
     if prefix is not None:
         state = _under(state, prefix, source)
@@ -89,7 +90,7 @@ def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]
     }
     if not chosen:
         firsts = _firsts(state)
-        raise CheckpointError(
+        raise SpecError(
             f"{source} has no tensor under the prefix {prefix!r}{nearest(start, firsts)}; its "
             f"names begin with {_some(firsts)}"
         )

@@ -55,6 +55,7 @@ def load_model(
         MisuseError: If a file is not there.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
         SpecError: If nothing says how to rebuild it, or the spec is wrong.
+        FactoryError: If a function that the spec names fails.
     """
     if isinstance(spec, str | Path):
         spec = read_spec(spec)  # a wrong one is refused before a file is unpickled
@@ -120,6 +121,7 @@ def load_subject(
         MisuseError: If a file is not there, or an argument cannot be meant.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
         SpecError: If nothing says how to rebuild it, or the spec is wrong or lacks something.
+        FactoryError: If a function that the spec names fails.
 
     Example:
         >>> subject = load_subject("runs/ehr-cxr.pt", split="test")  # doctest: +SKIP

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sharpscope.checks import nearest
-from sharpscope.errors import MisuseError, SpecError
+from sharpscope.errors import FactoryError, MisuseError, SpecError
 from sharpscope.subject.batches import CALLS
 from sharpscope.subject.factories import Factory
 from sharpscope.subject.losses import NAMED_LOSSES
@@ -45,19 +45,20 @@ class LossSpec:
         """Return the loss: its name, or what the factory returns.
 
         Raises:
-            SpecError: If the factory fails, or returns what cannot be this loss.
+            SpecError: If there is no such factory.
+            FactoryError: If it fails, or returns what cannot be this loss.
         """
         if self.factory is None:
             return self.name
         loss = self.factory()
         torch_loss = isinstance(loss, nn.Module) or getattr(loss, "__module__", "") == F.__name__
         if self.modality and torch_loss:
-            raise SpecError(
+            raise FactoryError(
                 f"{self.factory} must return a callable(model, batch) for {self.modality!r} alone; "
                 "a torch loss would be the loss of the fused output"
             )
         if not callable(loss):
-            raise SpecError(
+            raise FactoryError(
                 f"{self.factory} must return a torch loss or a callable(model, batch); it "
                 f"returned {type(loss).__name__}"
             )

@@ -33,6 +33,7 @@ def load_state(
     Raises:
         CheckpointError: If they do not fit, hold NaN or infinite weights, or the model is not
             ready to receive them. The model is unchanged then.
+        SpecError: If no tensor lies under the prefix.
     """
     _check_ready(model, source)
     wanted: dict[str, Any] = model.state_dict(keep_vars=True)

@@ -87,7 +87,7 @@ def test_unknown_loss_and_split(ours: Path, own_folder: Path) -> None:
     assert "--split must be 'train', 'val' or 'test'; got 'tset'; did you mean 'test'?" in line
     other = foreign(own_folder)
     assert "has no split 'train', only test" in trace_of(other, "--split", "train", code=2)
-    assert "takes no batch_size" in trace_of(other, "--batch-size", "2")
+    assert "takes no batch_size" in trace_of(other, "--batch-size", "2", code=2)
 
 
 def test_empty_data(own_folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_recipe_wins_over_the_working_folder(own_folder: Path, ours: Path) -> No
 def test_neither_shows_the_lines_to_write(own_folder: Path, command: str) -> None:
     other = foreign(own_folder / "downloaded", spec_name="sharpscope.toml")
     result = run(command, other.checkpoint)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ")
     blocks = result.stderr.split("\n\n")
@@ -64,11 +64,11 @@ def test_stray_spec_is_never_run(own_folder: Path) -> None:
     (other.checkpoint.parent / f"{other.module}.py").write_text(
         f"import pathlib\npathlib.Path({str(marker)!r}).touch()\n"
     )
-    assert run("trace", other.checkpoint).exit_code == 1
+    assert run("trace", other.checkpoint).exit_code == 2
     assert run("show", other.checkpoint).exit_code == 0
     assert not marker.exists()
     # The marker would be there if it had been named.
-    assert run("trace", other.checkpoint, "--spec", other.spec).exit_code == 1
+    assert run("trace", other.checkpoint, "--spec", other.spec).exit_code == 2
     assert marker.exists()
 
 

@@ -66,9 +66,11 @@ def test_no_such_file(tmp_path: Path):
 
 
 def test_a_folder(tmp_path: Path):
-    assert refused(tmp_path) == f"{tmp_path} is a folder; name a checkpoint file in it"
+    assert refused(tmp_path, MisuseError) == (
+        f"{tmp_path} is a folder; name a checkpoint file in it"
+    )
     saved(tmp_path / "best.ckpt", state())
-    assert refused(tmp_path) == (
+    assert refused(tmp_path, MisuseError) == (
         f"{tmp_path} is a folder; name a checkpoint file in it, such as 'best.ckpt'"
     )
 
