@@ -90,12 +90,12 @@ def contents_of_model(read: Checkpoint, spec: Path | None, *, trust: bool) -> Co
     """
     loaded = load_model(read.path, spec, trust=trust)
     notes = loaded.notes
+    where = loaded.provenance.get("spec")
     if loaded.encoders:
-        owners = assign_owners(loaded.model, loaded.encoders)
+        owners = assign_owners(loaded.model, loaded.encoders, spec=where)
     else:
         parameters = dict(loaded.model.named_parameters())
         owners = Owners((), parameters, dict.fromkeys(parameters, SHARED))
-        where = loaded.provenance.get("spec")
         notes = (*notes, f"{where} names no encoders: add [encoders] to measure one.")
     entries = tuple(
         Entry(
@@ -112,7 +112,7 @@ def contents_of_model(read: Checkpoint, spec: Path | None, *, trust: bool) -> Co
         parts=tuple(_part(name, entries) for name in (*owners.modalities, SHARED)),
         entries=entries,
         recipe=loaded.provenance.get("recipe"),
-        spec=loaded.provenance.get("spec"),
+        spec=where,
         notes=notes,
     )
 

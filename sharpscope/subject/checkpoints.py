@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sharpscope.checks import nearest
 from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.containers import check_file, open_file
+from sharpscope.subject.specs import SPEC_NAME
 
 FORMAT = "sharpscope/checkpoint"
 FORMAT_VERSION = 1
@@ -52,8 +53,12 @@ class Checkpoint:
     epoch: int | None = None
     unpickled: bool = False
 
-    def state(self, key: str | None = None) -> State:
+    def state(self, key: str | None = None, *, spec: str | Path = SPEC_NAME) -> State:
         """Return the state dict under ``key``, or the only one that there is.
+
+        Args:
+            key: Where it lies in the file.
+            spec: The spec that chooses, for messages.
 
         Raises:
             SpecError: If there is none under that key, or several and no key.
@@ -63,14 +68,17 @@ class Checkpoint:
             if list(self.states) == [""]:
                 raise SpecError(
                     f"{self.path} has its state dict at the root and nothing under {key!r}: "
-                    "delete the line with state from [model] of sharpscope.toml"
+                    f"delete the line with state from [model] of {spec}"
                 )
             hint = nearest(key, self.states)
-            raise SpecError(f"{self.path} has no state dict under {key!r}{hint}; there are {there}")
+            raise SpecError(
+                f"{self.path} has no state dict under {key!r}, the state of [model] in {spec}"
+                f"{hint}; there are {there}"
+            )
         if key is None and len(self.states) > 1:
             raise SpecError(
                 f"{self.path} holds several state dicts, {there}: choose one with "
-                f'state = "{next(iter(self.states))}" in [model] of sharpscope.toml'
+                f'state = "{next(iter(self.states))}" in [model] of {spec}'
             )
         return self.states[next(iter(self.states)) if key is None else key]
 

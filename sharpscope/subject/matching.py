@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -36,6 +37,7 @@ def match_state(
     *,
     prefix: str | None = None,
     source: str = "the checkpoint",
+    spec: str | Path | None = None,
 ) -> dict[str, Any]:
     """Return the checkpoint's tensors under the model's own names.
 
@@ -48,17 +50,18 @@ def match_state(
         state: The checkpoint's.
         prefix: Take only the tensors under this prefix.
         source: What to call the checkpoint in messages.
+        spec: The spec that the model is built by; without one, the recipe in the file builds it.
 
     Raises:
         CheckpointError: If a tensor is missing, left over or of another shape.
         SpecError: If no tensor lies under the prefix.
     """
     if prefix is not None:
-        state = _under(state, prefix, source)
+        state = _under(state, prefix, source, spec)
     fit = _best_fit(wanted, state)
     if fit.faults:
         differences = _differences(fit, wanted)
-        advice = _advice(fit, wanted, state)
+        advice = _advice(fit, wanted, state, spec)
         raise CheckpointError(f"{source} does not fit the model: {differences}; {advice}")
     return {own: state[name] for own, name in fit.matched.items()}
 
@@ -79,7 +82,9 @@ def _identity(value: Any) -> Any:
     return value.device, value.data_ptr(), value.shape, value.stride()
 
 
-def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]:
+def _under(
+    state: Mapping[str, Any], prefix: str, source: str, spec: str | Path | None
+) -> dict[str, Any]:
     """Return the tensors under ``prefix``, without it."""
     start = clean(prefix)
     start = start if not start or start.endswith(".") else f"{start}."
@@ -91,8 +96,8 @@ def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]
     if not chosen:
         firsts = _firsts(state)
         raise SpecError(
-            f"{source} has no tensor under the prefix {prefix!r}{nearest(start, firsts)}; its "
-            f"names begin with {_some(firsts)}"
+            f"{source} has no tensor under {prefix!r}, the prefix of [model] in {spec}"
+            f"{nearest(start, firsts)}; its names begin with {_some(firsts)}"
         )
     return chosen
 
@@ -173,10 +178,16 @@ def _some(names: Sequence[str], form: str = "{!r}", between: str = ", ") -> str:
     return between.join(shown + more)
 
 
-def _advice(fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+def _advice(
+    fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any], spec: str | Path | None
+) -> str:
+    if spec is None:
+        return "its recipe builds another model here: it was changed, or saved by another version"
     for first in _firsts(state):
-        if _best_fit(wanted, _under(state, first, "")).faults == 0:
-            return f'all of it is there under one prefix: set prefix = "{first}" in [model]'
+        if _best_fit(wanted, _under(state, first, "", spec)).faults == 0:
+            return (
+                f'all of it is there under one prefix: set prefix = "{first}" in [model] of {spec}'
+            )
     if not fit.matched and not fit.misfits:
         parts = [part for part, _, _ in prefixes(state)]
         return f"no name agrees (the file's parts are {_some(parts)}), this is another architecture"
@@ -184,4 +195,4 @@ def _advice(fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any]) -> s
         like = difflib.get_close_matches(fit.missing[0], fit.unexpected, n=1, cutoff=0.6)
         if like:
             return f"is {like[0]!r} in the file an older name of {fit.missing[0]!r}?"
-    return "build the model as it was trained: compare the kwargs in [model] of sharpscope.toml"
+    return f"build the model as it was trained: compare the kwargs in [model] of {spec}"

@@ -63,12 +63,16 @@ def load_model(
     chosen = resolve_spec(checkpoint, spec)
     source: Source
     if chosen is None:
-        source, state, prefix = RecipeSource.of(checkpoint.recipe or {}), None, None
+        source = RecipeSource.of(checkpoint.recipe or {})
+        model, tensors = source.model(), checkpoint.state()
+        notes = load_state(model, tensors, source=str(checkpoint.path))
     else:
-        source, state, prefix = SpecSource(chosen), chosen.state, chosen.prefix
-    tensors = checkpoint.state(state)
-    model = source.model()
-    notes = load_state(model, tensors, prefix=prefix, source=str(checkpoint.path))
+        source = SpecSource(chosen)
+        tensors = checkpoint.state(chosen.state, spec=chosen.path)
+        model = source.model()
+        notes = load_state(
+            model, tensors, prefix=chosen.prefix, source=str(checkpoint.path), spec=chosen.path
+        )
     if checkpoint.unpickled:
         notes = (*notes, "The checkpoint was trusted: its pickle was run.")
     facts: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """Load the tensors of a checkpoint into a model: all of them, or one sentence and none."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ def load_state(
     *,
     prefix: str | None = None,
     source: str = "the checkpoint",
+    spec: str | Path | None = None,
 ) -> tuple[str, ...]:
     """Copy a checkpoint's tensors into ``model``, all or none, and return what is worth a note.
 
@@ -26,6 +28,7 @@ def load_state(
         state: Tensors by name.
         prefix: Take only the tensors under this prefix.
         source: What to call the checkpoint in messages.
+        spec: The spec that the model is built by; without one, the recipe in the file builds it.
 
     Returns:
         Sentences for the reader, such as that half-precision tensors became float32.
@@ -37,7 +40,7 @@ def load_state(
     """
     _check_ready(model, source)
     wanted: dict[str, Any] = model.state_dict(keep_vars=True)
-    matched = match_state(wanted, state, prefix=prefix, source=source)
+    matched = match_state(wanted, state, prefix=prefix, source=source, spec=spec)
     _check_finite(model, matched, source)
     _check_ties(wanted, matched, source)
     before = [(v, v.detach().clone()) for v in wanted.values() if isinstance(v, Tensor)]

@@ -53,11 +53,13 @@ class Subject:
         device: Where to measure; by default where the model is.
         dtype: ``float32`` or ``float64`` (or the torch dtype); by default the model's own, and
             float32 for a model in half precision, float64 for one of mixed precisions.
-        provenance: Facts to keep in every result, such as the checkpoint's sha256.
+        provenance: Facts to keep in every result, such as the checkpoint's sha256. An entry
+            ``spec`` is the file to name where the encoders or the losses are wrong.
 
     Raises:
         MisuseError: If an encoder matches nothing or a parameter is owned twice, or an argument
             is not allowed.
+        SpecError: If the encoders of a spec are wrong.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -89,7 +91,8 @@ class Subject:
         provenance: Mapping[str, Any] | None = None,
     ):
         self.model = _original(model)
-        self.owners = assign_owners(self.model, encoders)
+        self.provenance = dict(provenance or {})
+        self.owners = assign_owners(self.model, encoders, spec=self.provenance.get("spec"))
         _check_parameters(self.model)
         self.length = batch_size or batching.length
         if not hasattr(batches, "__iter__"):
@@ -107,7 +110,6 @@ class Subject:
         self.losses = self._losses(loss, dict(unimodal or {}), unimodal_weight, call, target)
         self.device = _device(device, self.model)
         self.dtype, self.notes = _dtype(dtype, self.model)
-        self.provenance = dict(provenance or {})
         self.notes = (*self.notes, *self.provenance.get("notes", ()))
         # A criterion may hold class weights, or a state of its own: it stands still as well.
         criteria = [value for value in (loss,) if isinstance(value, nn.Module)]
@@ -134,9 +136,10 @@ class Subject:
             MisuseError: If the subject has no such loss.
         """
         if name not in self.losses and name in ("total", *self.owners.modalities):
+            spec = self.provenance.get("spec")
+            advice = f"add [loss.unimodal] to {spec}" if spec else "pass unimodal={...} to Subject"
             raise MisuseError(
-                f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
-                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml"
+                f"loss {name!r} needs a unimodal loss for each modality it speaks of: {advice}"
             )
         return self.losses[one_of("loss", name, self.losses)]
 

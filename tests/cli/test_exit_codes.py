@@ -106,7 +106,8 @@ def test_wrong_words_are_2(own_folder: Path, case: str) -> None:
 def test_a_wrong_spec_is_2(own_folder: Path, case: str) -> None:
     other = foreign(own_folder)
     spec_with(*SPECS[case])(other)
-    failed("trace", other.checkpoint, "--spec", other.spec, *FEW, code=2)
+    line = failed("trace", other.checkpoint, "--spec", other.spec, *FEW, code=2)
+    assert str(other.spec) in line
 
 
 @pytest.mark.parametrize("case", CODE)

@@ -107,10 +107,10 @@ def test_several_state_dicts_are_listed_and_one_must_be_chosen(tmp_path: Path):
     )
     assert same(read.state("ema"), state())
     with pytest.raises(SpecError) as caught:
-        read.state("modle")
+        read.state("modle", spec="my.toml")
     assert str(caught.value) == (
-        f"{path} has no state dict under 'modle'; did you mean 'model'?; there are 'model' "
-        "(2 tensors), 'ema' (2 tensors)"
+        f"{path} has no state dict under 'modle', the state of [model] in my.toml; did you mean "
+        "'model'?; there are 'model' (2 tensors), 'ema' (2 tensors)"
     )
 
 

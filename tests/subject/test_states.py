@@ -99,8 +99,8 @@ def test_a_prefix_takes_only_what_lies_under_it():
 def test_an_unknown_prefix_names_what_there_is():
     file = renamed(numbers(Two()), "network.") | {"criterion.weight": torch.ones(2)}
     assert failure(Two(), file, SpecError, prefix="netwrk") == (
-        "the checkpoint has no tensor under the prefix 'netwrk'; did you mean 'network.'?; its "
-        "names begin with 'network.', 'criterion.'"
+        "the checkpoint has no tensor under 'netwrk', the prefix of [model] in my.toml; did you "
+        "mean 'network.'?; its names begin with 'network.', 'criterion.'"
     )
 
 
@@ -173,7 +173,7 @@ def failure(
     """Return the one-line refusal, and prove that the model is unchanged after it."""
     before = copy.deepcopy(dict(model.state_dict()))
     with pytest.raises(error) as caught:
-        load_state(model, state, **options)
+        load_state(model, state, **({"spec": "my.toml"} | options))
     after = model.state_dict()
     for name, value in before.items():
         assert (
@@ -203,7 +203,13 @@ def test_another_size_shows_both_shapes_and_asks_for_the_kwargs():
         "the checkpoint does not fit the model: tensors different 9 ('ehr.weight' is [6, 3] in the "
         "file and [4, 3] in the model; 'ehr.bias' is [6] in the file and [4] in the model; "
         "'cxr.0.weight' is [6, 5] in the file and [4, 5] in the model; and 6 more); build the "
-        "model as it was trained: compare the kwargs in [model] of sharpscope.toml"
+        "model as it was trained: compare the kwargs in [model] of my.toml"
+    )
+
+
+def test_a_recipe_that_builds_another_model():
+    assert failure(Two(hidden=4), numbers(Two(hidden=6)), spec=None).endswith(
+        "; its recipe builds another model here: it was changed, or saved by another version"
     )
 
 
@@ -221,7 +227,7 @@ def test_another_architecture():
 def test_a_prefix_that_would_fit_is_suggested(before: str):
     file = renamed(numbers(Two()), before) | {"criterion.weight": torch.ones(2)}
     assert failure(Two(), file).endswith(
-        f'all of it is there under one prefix: set prefix = "{before}" in [model]'
+        f'all of it is there under one prefix: set prefix = "{before}" in [model] of my.toml'
     )
 
 
