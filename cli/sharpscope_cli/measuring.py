@@ -9,7 +9,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.results import Result, check_writable, load, save_all
 from sharpscope_cli.options import Request
 from sharpscope_cli.output import emit_json, emit_lines, own_stdout
-from sharpscope_cli.params import device_named
+from sharpscope_cli.params import as_typed, device_named
 from sharpscope_cli.progress import Line, Watch
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def measure_all(
         check_file(path)
     device = device_named(request.device)
     results: list[Measured] = []
-    with own_stdout(), Line(quiet=request.quiet) as line:
+    with own_stdout(), as_typed(), Line(quiet=request.quiet) as line:
         for path, tag in zip(request.checkpoints, tags(request.checkpoints), strict=True):
             line.show(f"{tag}: loading")
             subject = _loaded(request, path, device)

@@ -82,10 +82,13 @@ def test_unknown_modality_names_the_nearest(ours: Path, command: str) -> None:
 
 
 def test_unknown_loss_and_split(ours: Path, own_folder: Path) -> None:
-    assert "loss must be 'fusion'" in failed("trace", ours, "--loss", "fusoin", code=2)
+    line = failed("trace", ours, "--loss", "fusoin", code=2)
+    assert line.startswith("Error: --loss must be 'fusion'")
     line = failed("trace", ours, "--split", "tset", code=2)
     assert "--split must be 'train', 'val' or 'test'; got 'tset'; did you mean 'test'?" in line
     other = foreign(own_folder)
+    line = trace_of(other, "--loss", "total", code=2)
+    assert line.startswith("Error: --loss 'total' needs a unimodal loss")
     assert "has no split 'train', only test" in trace_of(other, "--split", "train", code=2)
     assert "takes no batch_size" in trace_of(other, "--batch-size", "2", code=2)
 
@@ -153,8 +156,20 @@ def test_options_that_cannot_be_meant(
         (("--rank", "-1"), "--rank must be a whole number of at least 0"),
         (("--method", "hutch"), "--method must be 'hutch++' or 'hutchinson'; got 'hutch'"),
         (("--distribution", "normal"), "--distribution must be 'rademacher' or 'gaussian'"),
-        (("--engine", "pyhessian", "--method", "hutch++"), "method of engine 'pyhessian' must be"),
-        (("--method", "hutchinson", "--rank", "3"), "got 'rank'"),
+        (
+            ("--engine", "pyhessian", "--method", "hutch++"),
+            "--method must be 'hutchinson' (with --engine 'pyhessian'); got 'hutch++'",
+        ),
+        (
+            ("--engine", "pyhessian", "--rank", "3"),
+            "--rank is no setting (with --engine 'pyhessian'); there are --rtol, --probes, "
+            "--budget, --max-seconds, --distribution, --seed",
+        ),
+        (
+            ("--method", "hutchinson", "--rank", "3"),
+            "--rank is no setting (with --method 'hutchinson'); there are --rtol, --probes",
+        ),
+        (("--modality", "mri"), "Error: unknown modality 'mri'"),
     ],
 )
 def test_options_of_trace_that_cannot_be_meant(

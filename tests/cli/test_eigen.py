@@ -53,7 +53,12 @@ def test_pyhessian_engine_gives_the_largest_magnitude(ours: Path) -> None:
 
 def test_budget_below_what_k_needs(ours: Path) -> None:
     line = failed("eigen", ours, *ONE, "-k", "3", "--budget", "4", code=2)
-    assert "budget must be a whole number of at least 8" in line
+    assert line.startswith("Error: --budget must be a whole number of at least 8 (products")
+
+
+def test_k_of_pyhessian(ours: Path) -> None:
+    line = failed("eigen", ours, *ONE, "-k", "3", "--engine", "pyhessian", code=2)
+    assert line == "Error: -k must be 1 (with --engine 'pyhessian'); got 3\n"
 
 
 def test_more_eigenvalues_than_parameters_is_said_before_any_is_measured(ours: Path) -> None:
@@ -61,7 +66,8 @@ def test_more_eigenvalues_than_parameters_is_said_before_any_is_measured(ours: P
     assert dims["mor"] < dims["fou"]
     line = failed("eigen", ours, "-k", str(dims["mor"] + 1), "--out", "found", code=2)
     assert (
-        f"k must be at most {dims['mor']:,}, the parameters of 'mor'; got {dims['mor'] + 1}" in line
+        f"Error: -k must be at most {dims['mor']:,}, the parameters of 'mor'; got {dims['mor'] + 1}"
+        in line
     )
     assert not list(Path("found").iterdir())
     assert "k must be at most" in failed("eigen", ours, *ONE, "-k", "100000", code=2)
