@@ -104,6 +104,16 @@ def test_batch_that_the_model_refuses(own_folder: Path) -> None:
     assert "9" in line
 
 
+def test_shapes_that_a_loss_would_broadcast(own_folder: Path) -> None:
+    data = "batches = [(ehr, cxr, y.float()[:, None]) for ehr, cxr, y in batches]"
+    other = foreign(own_folder, data=data)
+    other.spec.write_text(other.spec.read_text().replace("cross_entropy", "mse"))
+    assert (
+        "batch 1: mse_loss needs a prediction and a target of one shape; got [4, 3] and [4, 1]"
+        in (trace_of(other))
+    )
+
+
 def test_model_that_does_not_stand_still(own_folder: Path) -> None:
     line = trace_of(foreign(own_folder, forward="ehr = F.dropout(ehr)"))
     assert "the model does not stand still: batch 1" in line
