@@ -140,7 +140,7 @@ def write_draft(
 
 
 def short_spec(checkpoint: Checkpoint) -> str:
-    """Return the few lines that a spec for ``checkpoint`` needs at least, as an example."""
+    """Return the lines that a spec for ``checkpoint`` needs at least: six for two encoders."""
     key, state = _model_state(checkpoint)
     encoders = guess_encoders(state) or {"ehr": ["ehr_model"], "cxr": ["cxr_model"]}
     lines = ['model.factory = "my_project.models:build"']
@@ -150,7 +150,8 @@ def short_spec(checkpoint: Checkpoint) -> str:
         lines.append(f"model.prefix = {_quoted(prefix)}")
     lines.append('data.test = "my_project.data:test_loader"')
     lines.append('loss.name = "cross_entropy"')
-    lines += [f"encoders.{toml_key(name)} = {_paths(found)}" for name, found in encoders.items()]
+    lines.append("[encoders]")
+    lines += [f"{toml_key(name)} = {_paths(found)}" for name, found in encoders.items()]
     return "\n".join(lines)
 
 

@@ -54,6 +54,13 @@ def test_neither_shows_the_lines_to_write(own_folder: Path, command: str) -> Non
     lines = tomllib.loads(blocks[1])
     assert set(lines) == {"model", "data", "loss", "encoders"}
     assert lines["encoders"] == {"ehr": "ehr_model", "cxr": "cxr_model"}
+    assert len(blocks[1].splitlines()) == 6
+    # With the user's own names in the place of the examples, they measure.
+    text = blocks[1].replace("my_project.models", other.module)
+    text = text.replace("my_project.data:test_loader", f"{other.module}:data")
+    mine = other.checkpoint.parent / "mine.toml"
+    mine.write_text(text)
+    assert len(read_json(command, other.checkpoint, "--spec", mine, "--rtol", "0.5")) == 2
     assert f"({other.spec} is not used" in result.stderr
     assert f"sharpscope init {other.checkpoint}" in result.stderr
 
