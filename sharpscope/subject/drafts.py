@@ -34,6 +34,9 @@ factory = "<module:function>"            # <- fill in
 # kwargs = {{ hidden = 256 }}
 {state}
 {prefix}
+# Tensors in the file that the model does not have (a second head, a teacher), by module path or
+# glob; they are not loaded:
+# ignore = ["aux_head", "teacher.*"]
 """
 
 _DATA = """\

@@ -1,7 +1,7 @@
 """Bring the names in a checkpoint and the names in a model together, or say how they differ."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sharpscope.checks import nearest
 from sharpscope.errors import CheckpointError, SpecError
+from sharpscope.subject.ignoring import ignore_line
 from sharpscope.subject.owners import clean
 from sharpscope.subject.wrappers import prefixes, strippings
 
@@ -36,6 +37,7 @@ def match_state(
     state: Mapping[str, Any],
     *,
     prefix: str | None = None,
+    ignore: Collection[str] = (),
     source: str = "the checkpoint",
     spec: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def match_state(
         wanted: The model's ``state_dict(keep_vars=True)``.
         state: The checkpoint's.
         prefix: Take only the tensors under this prefix.
+        ignore: Names in the file to leave out.
         source: What to call the checkpoint in messages.
         spec: The spec that the model is built by; without one, the recipe in the file builds it.
 
@@ -56,14 +59,18 @@ def match_state(
         CheckpointError: If a tensor is missing, left over or of another shape.
         SpecError: If no tensor lies under the prefix.
     """
+    kept = {name: value for name, value in state.items() if name not in ignore}
     if prefix is not None:
-        state = _under(state, prefix, source, spec)
-    fit = _best_fit(wanted, state)
+        state, kept = (_under(part, prefix, source, spec) for part in (state, kept))
+    fit = _best_fit(wanted, kept)
     if fit.faults:
         differences = _differences(fit, wanted)
-        advice = _advice(fit, wanted, state, spec)
+        if fit.missing and ignore and len(_best_fit(wanted, state).missing) < len(fit.missing):
+            advice = f"ignore in [model] of {spec} leaves out what the model needs: shorten it"
+        else:
+            advice = _advice(fit, wanted, kept, spec)
         raise CheckpointError(f"{source} does not fit the model: {differences}; {advice}")
-    return {own: state[name] for own, name in fit.matched.items()}
+    return {own: kept[name] for own, name in fit.matched.items()}
 
 
 def identities(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,12 +89,17 @@ def _identity(value: Any) -> Any:
     return value.device, value.data_ptr(), value.shape, value.stride()
 
 
+def stop_after(prefix: str) -> str:
+    """Return a prefix as names have it, with its full stop."""
+    start = clean(prefix)
+    return start if not start or start.endswith(".") else f"{start}."
+
+
 def _under(
     state: Mapping[str, Any], prefix: str, source: str, spec: str | Path | None
 ) -> dict[str, Any]:
     """Return the tensors under ``prefix``, without it."""
-    start = clean(prefix)
-    start = start if not start or start.endswith(".") else f"{start}."
+    start = stop_after(prefix)
     chosen = {
         clean(name).removeprefix(start): value
         for name, value in state.items()
@@ -195,4 +207,10 @@ def _advice(
         like = difflib.get_close_matches(fit.missing[0], fit.unexpected, n=1, cutoff=0.6)
         if like:
             return f"is {like[0]!r} in the file an older name of {fit.missing[0]!r}?"
+    if not fit.missing and not fit.misfits:
+        return (
+            "the model has no place for them: build it as it was trained (kwargs in [model] of "
+            f"{spec}), or leave them out with {ignore_line(fit.unexpected, fit.matched.values())} "
+            "there"
+        )
     return f"build the model as it was trained: compare the kwargs in [model] of {spec}"

@@ -71,7 +71,12 @@ def load_model(
         tensors = checkpoint.state(chosen.state, spec=chosen.path)
         model = source.model()
         notes = load_state(
-            model, tensors, prefix=chosen.prefix, source=str(checkpoint.path), spec=chosen.path
+            model,
+            tensors,
+            prefix=chosen.prefix,
+            ignore=chosen.ignore,
+            source=str(checkpoint.path),
+            spec=chosen.path,
         )
     if checkpoint.unpickled:
         notes = (*notes, "The checkpoint was trusted: its pickle was run.")

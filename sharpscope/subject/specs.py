@@ -75,6 +75,7 @@ class Spec:
         model: Builds the untrained model.
         state: Key of the state dict in the checkpoint, where it holds several.
         prefix: Take only the tensors under this prefix.
+        ignore: Module paths or globs of the file's tensors that are not loaded.
         data: Builds the batches, by split.
         loss: The fusion loss.
         unimodal: Loss of each modality alone.
@@ -87,6 +88,7 @@ class Spec:
     model: Factory
     state: str | None = None
     prefix: str | None = None
+    ignore: tuple[str, ...] = ()
     data: Mapping[str, Factory] = field(default_factory=dict[str, Factory])
     loss: LossSpec | None = None
     unimodal: Mapping[str, LossSpec] = field(default_factory=dict[str, LossSpec])
@@ -123,7 +125,9 @@ def read_spec(path: str | Path) -> Spec:
     check_filled_in(path, tables)
     if "model" not in tables:
         raise SpecError(f"{path} has no section [model], whose factory builds the model")
-    model = Table(path, "model", tables["model"], ("factory", "kwargs", "state", "prefix"))
+    model = Table(
+        path, "model", tables["model"], ("factory", "kwargs", "state", "prefix", "ignore")
+    )
     factory = model.factory("factory", **model.kwargs())
     if factory is None:
         raise SpecError(f"{path}: [model] has no factory, the function that builds the model")
@@ -135,6 +139,7 @@ def read_spec(path: str | Path) -> Spec:
         model=factory,
         state=model.text("state"),
         prefix=model.text("prefix"),
+        ignore=model.patterns("ignore") if "ignore" in model else (),
         data=_data(path, tables.get("data", {})),
         loss=loss,
         unimodal=unimodal,

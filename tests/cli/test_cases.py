@@ -1,13 +1,15 @@
 """The three cases of a checkpoint: ours, with a spec, with neither."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 import sharpscope as ss
 from sharpscope.subject.rebuild import load_subject
-from tests.cli.support import done, foreign, read_json, run
+from tests.cli.support import done, failed, foreign, read_json, run
 
 FEW = ("--modality", "cxr", "--probes", "4", "--rank", "0")
 
@@ -84,3 +86,16 @@ def test_what_foreign_code_prints_goes_to_stderr(own_folder: Path) -> None:
     assert read_json("trace", "theirs.pt", *FEW)["modality"] == "cxr"
     assert "built" not in done("trace", "theirs.pt", *FEW)
     assert "built" in run("trace", "theirs.pt", *FEW).stderr
+
+
+def test_a_tensor_too_many_is_ignored_by_the_line_that_the_error_shows(own_folder: Path) -> None:
+    other = foreign(own_folder)
+    torch.save(torch.load(other.checkpoint) | {"aux.weight": torch.ones(2)}, other.checkpoint)
+    options = ("trace", other.checkpoint, "--spec", other.spec, *FEW)
+    line = failed(*options, code=1)
+    (found,) = re.findall(r"ignore = \[.*?\]", line)
+    other.spec.write_text(other.spec.read_text().replace(':build"', f':build"\n{found}'))
+    result = read_json(*options)
+    assert result["notes"][0] == (
+        "1 tensor of the file was ignored, as the spec says (aux.weight)."
+    )

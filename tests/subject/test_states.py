@@ -96,6 +96,55 @@ def test_a_prefix_takes_only_what_lies_under_it():
         assert_loaded(model, state)
 
 
+def test_tensors_to_ignore_are_left_out_and_said():
+    extra = {"aux.0.weight": torch.ones(2), "aux.0.bias": torch.ones(2), "cxr.old": torch.ones(1)}
+    for before in ("", "module.", "model.module."):
+        model = Two()
+        state = numbers(model)
+        file = renamed(state | extra, before)
+        assert load_state(model, file, ignore=["aux", "*.old"]) == (
+            f"3 tensors of the file were ignored, as the spec says ({before}aux.0.weight, "
+            f"{before}aux.0.bias, {before}cxr.old).",
+        )
+        assert_loaded(model, state)
+    with_other = renamed(numbers(Two()) | extra, "net.") | {"criterion.weight": torch.ones(2)}
+    for patterns in (["aux.*", "cxr.old"], ["net.aux", "net.cxr.old"]):
+        model = Two()
+        load_state(model, with_other, prefix="net", ignore=patterns)
+        assert_loaded(model, state)
+
+
+def test_tensors_that_are_too_many_come_with_the_line_that_ignores_them():
+    file = numbers(Two()) | {"aux.0.weight": torch.ones(2), "aux.0.bias": torch.ones(2)}
+    file["cxr.old"] = torch.ones(1)
+    assert failure(Two(), file, source="a.pt") == (
+        "a.pt does not fit the model: tensors unexpected 3 ('aux.0.weight', 'aux.0.bias', "
+        "'cxr.old'); the model has no place for them: build it as it was trained (kwargs in "
+        '[model] of my.toml), or leave them out with ignore = ["aux", "cxr.old"] there'
+    )
+    load_state(Two(), file, ignore=["aux", "cxr.old"])
+    wrapped = renamed(file, "module.")
+    assert 'ignore = ["module.aux", "module.cxr.old"] there' in failure(Two(), wrapped)
+    load_state(Two(), wrapped, ignore=["module.aux", "module.cxr.old"])
+    under = renamed(file, "net.") | {"criterion.weight": torch.ones(2)}
+    assert 'ignore = ["aux", "cxr.old"] there' in failure(Two(), under, prefix="net.")
+
+
+def test_a_pattern_to_ignore_that_matches_nothing_is_refused():
+    file = numbers(Two()) | {"aux.weight": torch.ones(2)}
+    assert failure(Two(), file, SpecError, ignore=["aux", "cxx.0"]) == (
+        "my.toml: ignore pattern 'cxx.0' matches no tensor of the checkpoint; did you mean "
+        "'cxr.0'?; correct or delete it in [model]"
+    )
+
+
+def test_what_the_model_needs_cannot_be_ignored():
+    assert failure(Two(), numbers(Two()), ignore=["head", "cxr.1.num_batches_tracked"]) == (
+        "the checkpoint does not fit the model: tensors missing 2 of 11 ('head.weight', "
+        "'head.bias'); ignore in [model] of my.toml leaves out what the model needs: shorten it"
+    )
+
+
 def test_an_unknown_prefix_names_what_there_is():
     file = renamed(numbers(Two()), "network.") | {"criterion.weight": torch.ones(2)}
     assert failure(Two(), file, SpecError, prefix="netwrk") == (
