@@ -13,6 +13,7 @@ from torch.nn.modules.loss import _Loss  # pyright: ignore[reportPrivateUsage]
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.subject.batches import Length, logits, run, separate
+from sharpscope.subject.descriptions import taken_as
 
 
 class LossSum(NamedTuple):
@@ -74,10 +75,17 @@ def as_batch_loss(
 
     def measured(model: nn.Module, batch: Any) -> LossSum:
         inputs, wanted = separate(batch, target=target)
-        output = logits(run(model, inputs, call=call))
-        if _is_torch_loss(loss):
-            return torch_loss_sum(loss, output, wanted)
-        return _mean_times(loss(output, wanted), length(batch))
+        try:
+            output = logits(run(model, inputs, call=call))
+            if _is_torch_loss(loss):
+                return torch_loss_sum(loss, output, wanted)
+            return _mean_times(loss(output, wanted), length(batch))
+        except SubjectError:
+            raise
+        except Exception as error:
+            # The model's own words seldom tell that an input was taken for the target.
+            error.add_note(taken_as(inputs, wanted))
+            raise
 
     def called(model: nn.Module, batch: Any) -> LossSum:
         value = loss(model, batch)

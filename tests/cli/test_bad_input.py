@@ -104,6 +104,27 @@ def test_batch_that_the_model_refuses(own_folder: Path) -> None:
     assert "9" in line
 
 
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ("(ehr, cxr)", "1 input (4×3 float32) and target (4×5 float32)"),
+        ("(cxr, ehr, y)", "2 inputs (4×5 float32, 4×3 float32) and target (4 int64)"),
+        ("(y, ehr, cxr)", "2 inputs (4 int64, 4×3 float32) and target (4×5 float32)"),
+        (
+            "{'ehr': cxr, 'cxr': ehr, 'y': y}",
+            "2 inputs (ehr: 4×5 float32, cxr: 4×3 float32) and target (4 int64)",
+        ),
+    ],
+)
+def test_a_batch_in_another_form_shows_what_it_was_taken_as(
+    own_folder: Path, change: str, taken: str
+) -> None:
+    other = foreign(own_folder, data=f"batches = [{change} for ehr, cxr, y in batches]")
+    line = trace_of(other)
+    assert "batch 1: the model or its loss raised " in line
+    assert line.endswith(f" (taken as {taken})\n")
+
+
 def test_shapes_that_a_loss_would_broadcast(own_folder: Path) -> None:
     data = "batches = [(ehr, cxr, y.float()[:, None]) for ehr, cxr, y in batches]"
     other = foreign(own_folder, data=data)
