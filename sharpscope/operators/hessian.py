@@ -127,7 +127,7 @@ class HessianOperator(SymmetricOperator):
                 gradient_norm=gradient,
                 parameter_norm=norm,
                 provenance=measured_on(self.subject, census, self.device, self.dtype),
-                notes=(*self.subject.notes, *self._notes()),
+                notes=(*self.subject.notes, *self._notes(census.samples)),
             )
 
     def _gradient(self, total: Tensor, *, create_graph: bool) -> list[Tensor | None]:
@@ -190,8 +190,14 @@ class HessianOperator(SymmetricOperator):
             raise SubjectError(f"batch {number}: {sentence}") from error
         return self.selection.flatten(product)
 
-    def _notes(self) -> list[str]:
+    def _notes(self, samples: int) -> list[str]:
         notes: list[str] = []
+        asked = self.subject.samples
+        if asked is not None and asked > samples:
+            notes.append(
+                f"{asked:,} samples were asked for and there are only {samples:,}: all of them "
+                "were measured."
+            )
         if self._frozen:
             notes.append(
                 f"{self._frozen:,} of the {self.dim:,} parameters are frozen; they were measured "

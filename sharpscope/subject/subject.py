@@ -104,6 +104,7 @@ class Subject:
             if samples is None
             else batching.FirstSamples(batches, samples, length=self.length)
         )
+        self.samples = samples
         self._loader = batches
         if call is not None:
             one_of("call", call, batching.CALLS)

@@ -151,6 +151,18 @@ def test_budget_spent_is_no_failure_and_says_what_to_change(ours: Path) -> None:
     assert found["outcome"] == "budget_spent"
 
 
+def test_more_samples_than_there_are_is_noted(ours: Path) -> None:
+    one = ("trace", ours, "--modality", "mor", "--probes", "2", "--rank", "0", "--split", "val")
+    there = read_json(*one)["samples"]
+    found = read_json(*one, "--samples", "1000000")
+    assert found["samples"] == there
+    note = f"1,000,000 samples were asked for and there are only {there:,}: all of them were"
+    assert found["notes"][0].startswith(note)
+    assert f"Note: {note}" in " ".join(done(*one, "--samples", "1000000").split())
+    exactly = read_json(*one, "--samples", str(there))
+    assert not any("asked for" in text for text in exactly["notes"])
+
+
 def test_pyhessian_engine_agrees_and_names_its_faults(ours: Path) -> None:
     pytest.importorskip("pyhessian")
     one = ("trace", ours, "--modality", "mor", "--samples", "64", "--probes", "60")
