@@ -109,10 +109,10 @@ def _check_out(request: Request) -> None:
         _refuse_to_replace(request.out)
         check_writable(request.out)
         return
-    if request.out.is_file():
+    if request.out.is_file() or request.out.suffix == ".json":
         raise MisuseError(
-            f"--out {request.out} is a file and several results can come: name a folder, or give "
-            "one checkpoint and one --modality"
+            f"--out {request.out} is a file and several results can come: name a folder, such as "
+            f"{request.out.with_suffix('')}/, or give one checkpoint and one --modality"
         )
     check_writable(request.out / "results.json")
 
