@@ -1,6 +1,7 @@
 """What every measuring command does: each checkpoint, each encoder, one result at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -37,6 +38,7 @@ def measure_all(
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
+        KeyboardInterrupt: At Ctrl-C, with a sentence on what is on the disk.
     """
     from sharpscope.subject.containers import check_file
 
@@ -45,7 +47,9 @@ def measure_all(
         check_file(path)
     device = device_named(request.device)
     results: list[Measured] = []
-    with own_stdout(), as_typed(), Line(quiet=request.quiet) as line:
+    saved: list[Path] = []
+    interrupted = _telling_what_is_kept(request, results, saved)
+    with interrupted, own_stdout(), as_typed(), Line(quiet=request.quiet) as line:
         for path, tag in zip(request.checkpoints, tags(request.checkpoints), strict=True):
             line.show(f"{tag}: loading")
             subject = _loaded(request, path, device)
@@ -58,9 +62,9 @@ def measure_all(
                 result = replace(measure(subject, name, watch), tag=tag)
                 results.append(result)
                 if request.out is not None and request.single:
-                    result.save(request.out)
+                    saved.append(result.save(request.out))
                 elif request.out is not None:
-                    save_all([result], request.out, stem)
+                    saved += save_all([result], request.out, stem, taken=saved)
     return results
 
 
@@ -99,6 +103,27 @@ def _loaded(request: Request, path: Path, device: str) -> "Subject":
     )
     subject.loss(request.loss)  # an unknown loss is refused before any work
     return subject
+
+
+@contextmanager
+def _telling_what_is_kept(
+    request: Request, results: Sequence[Result], saved: Sequence[Path]
+) -> Generator[None]:
+    """Let Ctrl-C through with a sentence on which results are on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = ""
+        if saved and request.single:
+            kept = f"Kept {saved[0]}"
+        elif saved:
+            kept = f"Kept in {request.out}: {', '.join(path.name for path in saved)}"
+        elif request.out is not None:
+            kept = "Nothing was written."
+        elif results:
+            names = ", ".join(f"{result.tag} · {result.modality}" for result in results)
+            kept = f"Finished and lost: {names}; --out FOLDER keeps each result as it comes."
+        raise KeyboardInterrupt(kept) from error
 
 
 def _check_out(request: Request) -> None:
