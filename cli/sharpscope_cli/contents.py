@@ -58,6 +58,7 @@ class Contents:
         entries: Its parameters.
         recipe: The recipe in the file.
         spec: The spec that rebuilt it.
+        metric: The metric that the spec names.
         metrics: Metrics stored.
         epoch: Epoch stored.
         notes: Sentences for the reader.
@@ -72,6 +73,7 @@ class Contents:
     entries: tuple[Entry, ...]
     recipe: Mapping[str, Any] | None = None
     spec: str | None = None
+    metric: str | None = None
     metrics: Mapping[str, Any] | None = None
     epoch: int | None = None
     notes: tuple[str, ...] = ()
@@ -113,6 +115,7 @@ def contents_of_model(read: Checkpoint, spec: Path | None, *, trust: bool) -> Co
         entries=entries,
         recipe=loaded.provenance.get("recipe"),
         spec=where,
+        metric=loaded.provenance.get("metric"),
         notes=notes,
     )
 

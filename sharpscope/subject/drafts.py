@@ -68,6 +68,7 @@ name = "<cross_entropy, bce_with_logits or mse>"    # <- fill in
 # [loss.unimodal]
 # {modality} = "my_project.losses:{attribute}"
 
+# How good predictions are called, accuracy or auprc; shown, and needed by no measurement:
 # [metric]
 # name = "accuracy"
 """

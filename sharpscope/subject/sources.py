@@ -147,8 +147,9 @@ class SpecSource:
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return which file it was, and its hash."""
-        return {"spec": str(self.spec.path), "spec_sha256": self.spec.sha256}
+        """Return which file it was, its hash, and the metric it names."""
+        facts = {"spec": str(self.spec.path), "spec_sha256": self.spec.sha256}
+        return facts if self.spec.metric is None else facts | {"metric": self.spec.metric}
 
 
 def _default(split: str | None, splits: Iterable[str]) -> str:

@@ -19,6 +19,8 @@ from sharpscope.subject.spec_tables import Table, check_filled_in
 
 SPEC_NAME = "sharpscope.toml"
 SPLITS = ("train", "val", "test")
+# What training reports of its own recipes, so that a spec and a recipe speak of the same thing.
+METRICS = ("accuracy", "auprc")
 _SECTIONS = ("model", "data", "loss", "metric", "encoders")
 
 
@@ -79,7 +81,7 @@ class Spec:
         data: Builds the batches, by split.
         loss: The fusion loss.
         unimodal: Loss of each modality alone.
-        metric: Name of the metric.
+        metric: One of ``METRICS``; ``show`` tells it, and no measurement needs it.
         encoders: Module paths or globs of each modality.
     """
 
@@ -143,7 +145,7 @@ def read_spec(path: str | Path) -> Spec:
         data=_data(path, tables.get("data", {})),
         loss=loss,
         unimodal=unimodal,
-        metric=Table(path, "metric", tables.get("metric", {}), ("name",)).text("name"),
+        metric=Table(path, "metric", tables.get("metric", {}), ("name",)).choice("name", METRICS),
         encoders={name: encoders.patterns(name) for name in encoders.values},
     )
 

@@ -63,7 +63,7 @@ SPECS: dict[str, tuple[str, str]] = {
     "no TOML": ("[model]", "[model"),
     "unknown section": ("[model]", "[modle]"),
     "unknown key": ("factory", "fctory"),
-    "no model": ("[model]", "[metric]"),
+    "no model": ("[model]\nfactory =", "#"),
     "value of the wrong type": ('"ehr_model"', "3"),
     "left as drafted": (':build"', ':build"\nstate = "<state>"'),
     "encoder pattern that matches nothing": ('"cxr_model"', '"cxr_modle"'),
@@ -72,7 +72,8 @@ SPECS: dict[str, tuple[str, str]] = {
     "no such function": (":build", ":biuld"),
     "what is no function": (":build", ":nn"),
     "unknown loss name": ("cross_entropy", "crossentropy"),
-    "no data": ("[data]\ntest", "[metric]\nname"),
+    "unknown metric": ("[encoders]", '[metric]\nname = "acc"\n[encoders]'),
+    "no data": ("[data]\ntest =", "#"),
     "state that is not in the file": (':build"', ':build"\nstate = "ema"'),
     "prefix that is not in the file": (':build"', ':build"\nprefix = "net"'),
 }

@@ -65,6 +65,15 @@ def test_spec_without_encoders_owns_everything_as_shared(own_folder: Path) -> No
     assert "names no encoders: add [encoders]" in " ".join(text.split())
 
 
+def test_the_metric_of_a_spec_is_shown(own_folder: Path) -> None:
+    other = foreign(own_folder)
+    options = ("show", other.checkpoint, "--spec", other.spec)
+    assert "  metric" not in done(*options)
+    other.spec.write_text(other.spec.read_text() + '[metric]\nname = "auprc"\n')
+    assert "  metric  auprc\n" in done(*options)
+    assert read_json(*options)["metric"] == "auprc"
+
+
 def test_encoders_of_a_spec_that_are_wrong_name_it(own_folder: Path) -> None:
     other = foreign(own_folder)
     other.spec.write_text(other.spec.read_text().replace('"ehr_model"', '"ehr_modle"'))

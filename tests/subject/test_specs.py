@@ -140,6 +140,8 @@ CONTENTS = [
      "list of them; got []"),
     (LEAST + 'encoders.cxr = ["a", 1]', "encoders.cxr must be a module path or a glob in quotes, "
      "or a list of them; got ['a', 1]"),
+    (LEAST + 'metric.name = "acc"', "metric.name must be 'accuracy' or 'auprc'; got 'acc'; did you "
+     "mean 'accuracy'?"),
     ('model.factory = "<module:function>"', "model.factory is not filled in yet: replace "
      '"<...>" in each line marked "<- fill in"'),
     (LEAST + 'data.test = "<x>"\nloss.name = "<y>"\nencoders."<m>" = "<p>"',
