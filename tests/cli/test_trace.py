@@ -139,6 +139,16 @@ def test_split_loss_and_dtype_are_passed_on(ours: Path) -> None:
     assert found["loss"] == "mor"
 
 
+def test_the_batch_size_changes_the_data_error_and_no_other_number(ours: Path) -> None:
+    one = ("trace", ours, "--modality", "mor", "--samples", "32", "--probes", "30", "--rank", "0")
+    first, second = (read_json(*one, "--batch-size", size) for size in ("4", "16"))
+    for name in ("value", "standard_error", "loss_value"):
+        assert first[name] == pytest.approx(second[name], rel=1e-4)
+    assert first["data_error"] != pytest.approx(second["data_error"], rel=1e-2)
+    told = " ".join(done("trace", "--help").split())
+    assert "Changes time, memory and the data error, which is over batches; no other" in told
+
+
 def test_budget_spent_is_no_failure_and_says_what_to_change(ours: Path) -> None:
     one = ("trace", ours, "--samples", "32", "--rtol", "1e-9")
     text = done(*one, "--modality", "mor", "--budget", "4", "--rank", "0")
