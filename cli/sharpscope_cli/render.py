@@ -14,8 +14,9 @@ PROBES = (
 )
 MISSING = "– for a data error means fewer than two batches, for an interval fewer than 10 probes."
 RESIDUALS = (
-    "An eigenvalue of H lies within residual × largest |λ| of the value. data ± is its standard "
-    "error over batches as a sample of the data. Unit: loss per squared parameter unit."
+    "An eigenvalue of H lies within residual × largest |λ| of the value, which is printed to the "
+    "places that this leaves. data ± is its standard error over batches as a sample of the data. "
+    "Unit: loss per squared parameter unit."
 )
 ABSENT = "–"
 DONE = (Outcome.CONVERGED, Outcome.COMPLETED)
@@ -120,14 +121,14 @@ def _eigenvalue(result: EigenResult, value: float | None) -> str:
     place = result.eigenvalues.index(value)
     errors = result.data_errors
     data = "" if errors is None else f", data ± {significant(errors[place], 2)}"
-    return f"{significant(value)} (residual {result.residuals[place]:.1e}{data})"
+    return f"{result.shown(value)} (residual {result.residuals[place]:.1e}{data})"
 
 
 def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
     ends = (result.largest, result.smallest, result.largest_magnitude)
     return [
         *_name_cells(result, results),
-        *(ABSENT if value is None else significant(value) for value in ends),
+        *(ABSENT if value is None else result.shown(value) for value in ends),
         f"{max(result.residuals):.1e}" if result.residuals else ABSENT,
         *_cost_cells(result, results),
     ]
@@ -136,7 +137,7 @@ def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
 def _all_eigenvalues(result: EigenResult, results: Sequence[Result]) -> None:
     errors = result.data_errors or (None,) * len(result.eigenvalues)
     rows = [
-        [significant(value), f"{residual:.1e}", _error(error)]
+        [result.shown(value), f"{residual:.1e}", _error(error)]
         for value, residual, error in zip(result.eigenvalues, result.residuals, errors, strict=True)
     ]
     header = "eigenvalue" if len(results) == 1 else f"eigenvalue of {_who(result, results)}"

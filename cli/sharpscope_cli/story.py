@@ -239,7 +239,7 @@ def _cells(row: Row) -> list[str]:
         f"{test['accuracy']:.3f}",
         with_error(row.trace.value, row.trace.standard_error),
         significant(row.trace.normalized.get("per_parameter"), 2),
-        significant(row.eigen.largest, 3),
-        significant(row.eigen.smallest, 3),
+        row.eigen.shown(row.eigen.largest, 3),
+        row.eigen.shown(row.eigen.smallest, 3),
         f"{row.seconds:.0f}",
     ]

@@ -59,7 +59,9 @@ def an_eigen(**changes: Any) -> EigenResult:
 def test_reprs_say_the_value_the_method_and_the_cost():
     assert repr(a_trace()) == "TraceResult(925.6 ± 8.7, hutch++, 48 products, 12.3 s)"
     assert repr(a_trace(value=None)) == "TraceResult(not finite, hutch++, 48 products, 12.3 s)"
-    assert repr(an_eigen()) == "EigenResult(λ_max 3, λ_min -1, lanczos, 48 products, 12.3 s)"
+    assert (
+        repr(an_eigen()) == "EigenResult(λ_max 3.0000, λ_min -1.000, lanczos, 48 products, 12.3 s)"
+    )
     one_end = an_eigen(largest=None, smallest=None, largest_magnitude=-3.0)
     assert repr(one_end).startswith("EigenResult(largest |λ| -3, lanczos")
     none = an_eigen(largest=None, smallest=None, largest_magnitude=None)
