@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sharpscope.results import EigenResult, Outcome, Result, TraceResult
 from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
-from sharpscope_cli.output import Justify, emit_facts, emit_lines, emit_table
+from sharpscope_cli.output import Column, emit_facts, emit_lines, emit_table
 
 PROBES = (
     "± is one standard error of the random probes: noise that more probes shrink, not what other "
@@ -29,7 +29,7 @@ def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
         emit_facts(f"Hessian trace of {_subject(result)}", _trace_facts(result))
     else:
         _heading("Hessian trace", results)
-        columns: list[tuple[str, Justify]] = [
+        columns: list[Column] = [
             *_names(results),
             ("trace ± error", "right"),
             ("95 % interval", "right"),
@@ -52,7 +52,7 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
         emit_facts(f"Hessian eigenvalues of {_subject(result)}", _eigen_facts(result))
     else:
         _heading("Hessian eigenvalues", results)
-        columns: list[tuple[str, Justify]] = [
+        columns: list[Column] = [
             *_names(results),
             ("λ_max", "right"),
             ("λ_min", "right"),
@@ -172,8 +172,8 @@ def _tags(results: Sequence[Result]) -> list[str | None]:
     return list(dict.fromkeys(result.tag for result in results))
 
 
-def _names(results: Sequence[Result]) -> list[tuple[str, Justify]]:
-    names: list[tuple[str, Justify]] = [("modality", "left")]
+def _names(results: Sequence[Result]) -> list[Column]:
+    names: list[Column] = [("modality", "left")]
     return [("checkpoint", "left"), *names] if len(_tags(results)) > 1 else names
 
 
@@ -181,7 +181,7 @@ def _name_cells(result: Result, results: Sequence[Result]) -> list[str]:
     return [result.tag or "", result.modality] if len(_tags(results)) > 1 else [result.modality]
 
 
-def _outcome_column(results: Sequence[Result]) -> list[tuple[str, Justify]]:
+def _outcome_column(results: Sequence[Result]) -> list[Column]:
     return [] if all(result.outcome in DONE for result in results) else [("outcome", "left")]
 
 
