@@ -136,8 +136,8 @@ def _check_out(request: Request) -> None:
         return
     if request.out.is_file() or request.out.suffix == ".json":
         raise MisuseError(
-            f"--out {request.out} is a file and several results can come: name a folder, such as "
-            f"{request.out.with_suffix('')}/, or give one checkpoint and one --modality"
+            f"--out {request.out} names a file and several results can come: name a folder, such "
+            f"as {request.out.with_suffix('')}/, or give one checkpoint and one --modality"
         )
     check_writable(request.out / "results.json")
 

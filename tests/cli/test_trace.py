@@ -192,12 +192,13 @@ def test_out_that_is_a_file_is_refused_where_several_come(ours: Path) -> None:
     for name in ("taken.txt", "x.json"):
         line = failed("trace", ours, "--out", name, code=2)
         assert (
-            f"--out {name} is a file and several results can come: name a folder, such as" in line
+            f"--out {name} names a file and several results can come: name a folder, such as"
+            in line
         )
         assert f" {Path(name).stem}/, or give one checkpoint and one --modality" in line
     assert not Path("x.json").exists()
     line = failed("trace", ours, ours, "--modality", "mor", "--out", "x.json", code=2)
-    assert "--out x.json is a file and several results can come" in line
+    assert "--out x.json names a file and several results can come" in line
 
 
 def test_out_that_is_a_folder_is_refused_where_one_comes(ours: Path) -> None:
