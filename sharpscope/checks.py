@@ -24,12 +24,13 @@ def listed(names: Iterable[str]) -> str:
     return f"{', '.join(quoted[:-1])} or {quoted[-1]}"
 
 
-def one_of(parameter: str, value: str, allowed: Iterable[str]) -> str:
+def one_of(parameter: str, value: str, allowed: Iterable[str], why: str = "") -> str:
     """Return ``value`` if it is allowed, else raise a sentence with every allowed name."""
     names = list(allowed)
     if value not in names:
+        reason = f" ({why})" if why else ""
         raise MisuseError(
-            f"{parameter} must be {listed(names)}; got {value!r}{nearest(value, names)}"
+            f"{parameter} must be {listed(names)}{reason}; got {value!r}{nearest(value, names)}"
         )
     return value
 

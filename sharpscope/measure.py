@@ -4,10 +4,11 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any, TypeVar
 
-from sharpscope.checks import one_of
+from sharpscope.checks import at_least, nearest, one_of
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues
 from sharpscope.estimators.cost import Watcher
+from sharpscope.estimators.lanczos import check_k
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
 
@@ -52,11 +53,13 @@ def trace(
         5.0
     """
     if one_of("engine", engine, ENGINES) == "pyhessian":
-        one_of("method of engine 'pyhessian'", method or "hutchinson", ["hutchinson"])
+        who = "with engine 'pyhessian'"
+        one_of("method", method or "hutchinson", ["hutchinson"], who)
         kind = import_module("sharpscope.engines").PyHessianTrace
     else:
-        kind = TRACE_METHODS[one_of("method", method or "hutch++", TRACE_METHODS)]
-    return _made(kind, settings)(subject, modality, loss=loss, watcher=watcher)
+        method = one_of("method", method or "hutch++", TRACE_METHODS)
+        kind, who = TRACE_METHODS[method], f"with method {method!r}"
+    return _made(kind, settings, who)(subject, modality, loss=loss, watcher=watcher)
 
 
 def eigenvalues(
@@ -97,15 +100,23 @@ def eigenvalues(
     """
     if one_of("engine", engine, ENGINES) == "pyhessian":
         if k != 1:
-            raise MisuseError(f"k of engine 'pyhessian' must be 1; got {k!r}")
+            raise MisuseError(f"k must be 1 (with engine 'pyhessian'); got {k!r}")
         kind = import_module("sharpscope.engines").PyHessianEigenvalue
     else:
+        # Before the budget is looked at, which no number of products would satisfy.
+        check_k(at_least("k", k, 1), subject.select(modality).dim, modality)
         kind, settings = TopEigenvalues, settings | {"k": k}
-    return _made(kind, settings)(subject, modality, loss=loss, watcher=watcher)
+    return _made(kind, settings, f"with engine {engine!r}")(
+        subject, modality, loss=loss, watcher=watcher
+    )
 
 
-def _made(kind: type[Settings], settings: dict[str, Any]) -> Settings:
+def _made(kind: type[Settings], settings: dict[str, Any], who: str) -> Settings:
     """Return the estimator with these settings, each of which it must have."""
+    known = [entry.name for entry in fields(kind)]  # pyright: ignore[reportArgumentType]
     for name in settings:
-        one_of(f"setting of {kind.__name__}", name, [entry.name for entry in fields(kind)])  # pyright: ignore[reportArgumentType]
+        if name not in known:
+            raise MisuseError(
+                f"{name} is no setting ({who}){nearest(name, known)}; there are {', '.join(known)}"
+            )
     return kind(**settings)

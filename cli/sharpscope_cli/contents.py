@@ -58,6 +58,7 @@ class Contents:
         entries: Its parameters.
         recipe: The recipe in the file.
         spec: The spec that rebuilt it.
+        metric: The metric that the spec names.
         metrics: Metrics stored.
         epoch: Epoch stored.
         notes: Sentences for the reader.
@@ -72,6 +73,7 @@ class Contents:
     entries: tuple[Entry, ...]
     recipe: Mapping[str, Any] | None = None
     spec: str | None = None
+    metric: str | None = None
     metrics: Mapping[str, Any] | None = None
     epoch: int | None = None
     notes: tuple[str, ...] = ()
@@ -90,12 +92,12 @@ def contents_of_model(read: Checkpoint, spec: Path | None, *, trust: bool) -> Co
     """
     loaded = load_model(read.path, spec, trust=trust)
     notes = loaded.notes
+    where = loaded.provenance.get("spec")
     if loaded.encoders:
-        owners = assign_owners(loaded.model, loaded.encoders)
+        owners = assign_owners(loaded.model, loaded.encoders, spec=where)
     else:
         parameters = dict(loaded.model.named_parameters())
         owners = Owners((), parameters, dict.fromkeys(parameters, SHARED))
-        where = loaded.provenance.get("spec")
         notes = (*notes, f"{where} names no encoders: add [encoders] to measure one.")
     entries = tuple(
         Entry(
@@ -112,7 +114,8 @@ def contents_of_model(read: Checkpoint, spec: Path | None, *, trust: bool) -> Co
         parts=tuple(_part(name, entries) for name in (*owners.modalities, SHARED)),
         entries=entries,
         recipe=loaded.provenance.get("recipe"),
-        spec=loaded.provenance.get("spec"),
+        spec=where,
+        metric=loaded.provenance.get("metric"),
         notes=notes,
     )
 

@@ -28,6 +28,7 @@ def command(request: Request, k: int, engine: str) -> None:
     Prints the largest (λ_max) and the smallest (λ_min) eigenvalue of the Hessian of the loss with
     respect to one encoder's parameters, and the one of largest magnitude.
     """
+    from sharpscope.estimators.lanczos import check_k
     from sharpscope.measure import eigenvalues
     from sharpscope.results import EigenResult
     from sharpscope_cli.measuring import measure_all, only_given, report
@@ -47,5 +48,8 @@ def command(request: Request, k: int, engine: str) -> None:
             **only_given(max_seconds=request.max_seconds),
         )
 
-    results = measure_all(request, measure, stem="eigen", bound=True)
+    def check(selection: Any) -> None:
+        check_k(k, selection.dim, selection.name)
+
+    results = measure_all(request, measure, stem="eigen", bound=True, check=check)
     report(request, results, lambda found: show_eigenvalues(found, quiet=request.quiet))

@@ -28,8 +28,10 @@ def guarded(run: Callable[[], Any], flags: Flags) -> int:
             reconfigure(errors="replace")
     try:
         code = run()
-    except (KeyboardInterrupt, click.Abort):
-        _show(flags, "Interrupted.")
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click turns the first into the second; a command may have left a sentence in it.
+        told = str((error.__cause__ if isinstance(error, click.Abort) else error) or "")
+        _show(flags, f"Interrupted. {told}".rstrip())
         return INTERRUPTED
     except click.ClickException as error:
         _show(flags, f"Error: {_usage(error)}")

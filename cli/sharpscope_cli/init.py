@@ -25,9 +25,10 @@ def command(checkpoint: Path, out: Path, trust: bool, as_json: bool, quiet: bool
 
     from sharpscope.subject.drafts import write_draft
     from sharpscope.subject.specs import SPEC_NAME
-    from sharpscope_cli.output import emit_command, emit_json, emit_lines
+    from sharpscope_cli.output import emit_command, emit_json, emit_lines, own_stdout
 
-    written = write_draft(checkpoint, out, trust=trust)
+    with own_stdout():
+        written = write_draft(checkpoint, out, trust=trust)
     text = written.read_text(encoding="utf-8")
     encoders = {
         name: paths

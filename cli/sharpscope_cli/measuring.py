@@ -1,6 +1,7 @@
 """What every measuring command does: each checkpoint, each encoder, one result at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,11 +10,11 @@ from sharpscope.errors import MisuseError
 from sharpscope.results import Result, check_writable, load, save_all
 from sharpscope_cli.options import Request
 from sharpscope_cli.output import emit_json, emit_lines, own_stdout
-from sharpscope_cli.params import device_named
+from sharpscope_cli.params import as_typed, device_named
 from sharpscope_cli.progress import Line, Watch
 
 if TYPE_CHECKING:
-    from sharpscope.subject import Subject
+    from sharpscope.subject import Selection, Subject
 
 Measured = TypeVar("Measured", bound=Result)
 
@@ -24,6 +25,7 @@ def measure_all(
     *,
     stem: str,
     bound: bool = False,
+    check: Callable[["Selection"], None] = lambda _: None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -32,9 +34,11 @@ def measure_all(
         measure: Called with subject, modality and watcher.
         stem: What file names in a folder begin with.
         bound: Whether the progress can only tell a bound on what is left.
+        check: Called with each Selection before the first is measured; raises if it cannot be.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
+        KeyboardInterrupt: At Ctrl-C, with a sentence on what is on the disk.
     """
     from sharpscope.subject.containers import check_file
 
@@ -43,22 +47,24 @@ def measure_all(
         check_file(path)
     device = device_named(request.device)
     results: list[Measured] = []
-    with own_stdout(), Line(quiet=request.quiet) as line:
+    saved: list[Path] = []
+    interrupted = _telling_what_is_kept(request, results, saved)
+    with interrupted, own_stdout(), as_typed(), Line(quiet=request.quiet) as line:
         for path, tag in zip(request.checkpoints, tags(request.checkpoints), strict=True):
             line.show(f"{tag}: loading")
             subject = _loaded(request, path, device)
             modalities = request.modalities or subject.owners.modalities
             for name in modalities:  # a wrong name costs nothing while nothing is measured
-                subject.select(name)
+                check(subject.select(name))
             for name in modalities:
                 what = f"{tag} · {name}" if len(request.checkpoints) > 1 else name
                 watch = Watch(line, what, bound=bound)
                 result = replace(measure(subject, name, watch), tag=tag)
                 results.append(result)
                 if request.out is not None and request.single:
-                    result.save(request.out)
+                    saved.append(result.save(request.out))
                 elif request.out is not None:
-                    save_all([result], request.out, stem)
+                    saved += save_all([result], request.out, stem, taken=saved)
     return results
 
 
@@ -99,6 +105,27 @@ def _loaded(request: Request, path: Path, device: str) -> "Subject":
     return subject
 
 
+@contextmanager
+def _telling_what_is_kept(
+    request: Request, results: Sequence[Result], saved: Sequence[Path]
+) -> Generator[None]:
+    """Let Ctrl-C through with a sentence on which results are on the disk."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        kept = ""
+        if saved and request.single:
+            kept = f"Kept {saved[0]}"
+        elif saved:
+            kept = f"Kept in {request.out}: {', '.join(path.name for path in saved)}"
+        elif request.out is not None:
+            kept = "Nothing was written."
+        elif results:
+            names = ", ".join(f"{result.tag} · {result.modality}" for result in results)
+            kept = f"Finished and lost: {names}; --out FOLDER keeps each result as it comes."
+        raise KeyboardInterrupt(kept) from error
+
+
 def _check_out(request: Request) -> None:
     """Prove that ``--out`` can be written before minutes are spent on what goes there."""
     if request.out is None:
@@ -107,10 +134,10 @@ def _check_out(request: Request) -> None:
         _refuse_to_replace(request.out)
         check_writable(request.out)
         return
-    if request.out.is_file():
+    if request.out.is_file() or request.out.suffix == ".json":
         raise MisuseError(
-            f"--out {request.out} is a file and several results can come: name a folder, or give "
-            "one checkpoint and one --modality"
+            f"--out {request.out} names a file and several results can come: name a folder, such "
+            f"as {request.out.with_suffix('')}/, or give one checkpoint and one --modality"
         )
     check_writable(request.out / "results.json")
 

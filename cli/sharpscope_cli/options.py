@@ -119,7 +119,8 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
             "--batch-size",
             type=count(1),
             metavar="N",
-            help="Items per pass: time and memory, not the numbers.  [default: the data's own]",
+            help="Items per pass. Changes time, memory and the data error, which is over batches; "
+            "no other number but by rounding.  [default: the data's own]",
         ),
         DEVICE,
         click.option(

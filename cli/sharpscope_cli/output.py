@@ -2,10 +2,10 @@
 
 import json
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Justify = Literal["left", "right"]
+Column: TypeAlias = tuple[str, Justify]
 
 
 @contextmanager
@@ -51,10 +52,45 @@ def emit_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
         click.echo(f"  {name:{width}}  {value}")
 
 
-def emit_table(
-    columns: Sequence[tuple[str, Justify]], rows: Iterable[Sequence[str]], *, gap: int = 2
-) -> None:
+def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; a cell is never cut, so a narrow terminal shows long lines."""
+    for line in _table(columns, list(rows), gap=2):
+        click.echo(line)
+
+
+def emit_groups(columns: Sequence[Column], groups: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    """Print a table whose rows stand in groups, each under its name.
+
+    Columns that do not fit the width (of the terminal; 80 where there is none) come in a second
+    table below, with the first column again.
+    """
+    rows = [[f"  {row[0]}", *row[1:]] for group in groups.values() for row in group]
+    widths = [
+        max(len(line) for text in (header, *cells) for line in text.splitlines())
+        for (header, _), *cells in zip(columns, *rows, strict=True)
+    ]
+    room = _console().width
+    parts = [[0]]
+    for place in range(1, len(columns)):
+        wider = [*parts[-1], place]
+        if len(wider) == 2 or sum(widths[p] + 1 for p in wider) - 1 <= room:
+            parts[-1] = wider
+        else:
+            parts.append([0, place])
+    for number, part in enumerate(parts):
+        cells = [[row[place] for place in part] for row in rows]
+        shown = _table([columns[place] for place in part], cells, gap=1)
+        header, body = shown[: len(shown) - len(rows)], iter(shown[len(shown) - len(rows) :])
+        for line in ([""] if number else []) + header:
+            click.echo(line)
+        for name, group in groups.items():
+            _console().print(name, style="bold", markup=False, soft_wrap=True)
+            for _ in group:
+                click.echo(next(body))
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int) -> list[str]:
+    """Return the lines of a table: its header's, then one for each row."""
     from rich.table import Table
     from rich.text import Text
 
@@ -63,12 +99,11 @@ def emit_table(
         table.add_column(Text(header), justify=justify, no_wrap=True, vertical="bottom")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    # Rendered as wide as it needs, then written line by line.
+    # Rendered as wide as it needs.
     console = _console(10_000)
     with console.capture() as captured:
         console.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def _console(width: int | None = None) -> "Console":

@@ -1,7 +1,8 @@
 """Values of options: checked when they are parsed, by the library's own rules and registries."""
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+import re
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -74,6 +75,27 @@ def count(least: int, why: str = "") -> Checked:
 
 
 POSITIVE = Checked("number", float, positive)
+
+
+@contextmanager
+def as_typed() -> Generator[None]:
+    """Name options in the library's errors as they are typed: ``--loss``, not ``loss``.
+
+    The library's sentences begin with the name of the argument, say ``(with engine ...)`` of the
+    one that restricts it, and end with ``there are`` and the names of others.
+    """
+    options = [p for p in click.get_current_context().command.params if isinstance(p, click.Option)]
+    typed = {str(option.name): option.opts[-1] for option in options}
+    try:
+        yield
+    except MisuseError as error:
+        name, _, rest = str(error).partition(" ")
+        if name not in typed:
+            raise
+        rest, there, others = rest.partition("; there are ")
+        others = ", ".join(typed.get(other, other) for other in others.split(", "))
+        rest = re.sub(r"(?<=\(with )\w+(?= ')", lambda found: typed.get(found[0], found[0]), rest)
+        raise MisuseError(f"{typed[name]} {rest}{there}{others}") from error
 
 
 def device_named(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sharpscope.results import EigenResult, Outcome, Result, TraceResult
 from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
-from sharpscope_cli.output import Justify, emit_facts, emit_lines, emit_table
+from sharpscope_cli.output import Column, emit_facts, emit_lines, emit_table
 
 PROBES = (
     "± is one standard error of the random probes: noise that more probes shrink, not what other "
@@ -14,8 +14,9 @@ PROBES = (
 )
 MISSING = "– for a data error means fewer than two batches, for an interval fewer than 10 probes."
 RESIDUALS = (
-    "An eigenvalue of H lies within residual × largest |λ| of the value. data ± is its standard "
-    "error over batches as a sample of the data. Unit: loss per squared parameter unit."
+    "An eigenvalue of H lies within residual × largest |λ| of the value, which is printed to the "
+    "places that this leaves. data ± is its standard error over batches as a sample of the data. "
+    "Unit: loss per squared parameter unit."
 )
 ABSENT = "–"
 DONE = (Outcome.CONVERGED, Outcome.COMPLETED)
@@ -28,7 +29,7 @@ def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
         emit_facts(f"Hessian trace of {_subject(result)}", _trace_facts(result))
     else:
         _heading("Hessian trace", results)
-        columns: list[tuple[str, Justify]] = [
+        columns: list[Column] = [
             *_names(results),
             ("trace ± error", "right"),
             ("95 % interval", "right"),
@@ -51,7 +52,7 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
         emit_facts(f"Hessian eigenvalues of {_subject(result)}", _eigen_facts(result))
     else:
         _heading("Hessian eigenvalues", results)
-        columns: list[tuple[str, Justify]] = [
+        columns: list[Column] = [
             *_names(results),
             ("λ_max", "right"),
             ("λ_min", "right"),
@@ -120,14 +121,14 @@ def _eigenvalue(result: EigenResult, value: float | None) -> str:
     place = result.eigenvalues.index(value)
     errors = result.data_errors
     data = "" if errors is None else f", data ± {significant(errors[place], 2)}"
-    return f"{significant(value)} (residual {result.residuals[place]:.1e}{data})"
+    return f"{result.shown(value)} (residual {result.residuals[place]:.1e}{data})"
 
 
 def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
     ends = (result.largest, result.smallest, result.largest_magnitude)
     return [
         *_name_cells(result, results),
-        *(ABSENT if value is None else significant(value) for value in ends),
+        *(ABSENT if value is None else result.shown(value) for value in ends),
         f"{max(result.residuals):.1e}" if result.residuals else ABSENT,
         *_cost_cells(result, results),
     ]
@@ -136,7 +137,7 @@ def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
 def _all_eigenvalues(result: EigenResult, results: Sequence[Result]) -> None:
     errors = result.data_errors or (None,) * len(result.eigenvalues)
     rows = [
-        [significant(value), f"{residual:.1e}", _error(error)]
+        [result.shown(value), f"{residual:.1e}", _error(error)]
         for value, residual, error in zip(result.eigenvalues, result.residuals, errors, strict=True)
     ]
     header = "eigenvalue" if len(results) == 1 else f"eigenvalue of {_who(result, results)}"
@@ -171,8 +172,8 @@ def _tags(results: Sequence[Result]) -> list[str | None]:
     return list(dict.fromkeys(result.tag for result in results))
 
 
-def _names(results: Sequence[Result]) -> list[tuple[str, Justify]]:
-    names: list[tuple[str, Justify]] = [("modality", "left")]
+def _names(results: Sequence[Result]) -> list[Column]:
+    names: list[Column] = [("modality", "left")]
     return [("checkpoint", "left"), *names] if len(_tags(results)) > 1 else names
 
 
@@ -180,7 +181,7 @@ def _name_cells(result: Result, results: Sequence[Result]) -> list[str]:
     return [result.tag or "", result.modality] if len(_tags(results)) > 1 else [result.modality]
 
 
-def _outcome_column(results: Sequence[Result]) -> list[tuple[str, Justify]]:
+def _outcome_column(results: Sequence[Result]) -> list[Column]:
     return [] if all(result.outcome in DONE for result in results) else [("outcome", "left")]
 
 

@@ -32,14 +32,15 @@ def command(
     rebuild, it prints what is inside and what to do next.
     """
     from sharpscope.subject.checkpoints import read_checkpoint
+    from sharpscope.subject.choice import code_folder
     from sharpscope.subject.specs import SPEC_NAME
     from sharpscope_cli.contents import Contents, contents_of_file, contents_of_model
     from sharpscope_cli.output import emit_json, own_stdout
     from sharpscope_cli.showing import show_file, show_model
 
-    read = read_checkpoint(checkpoint, trust=trust)
-    rebuilt = spec is not None or read.recipe is not None or Path(SPEC_NAME).is_file()
     with own_stdout():
+        read = read_checkpoint(checkpoint, trust=trust, code=code_folder(spec))
+        rebuilt = spec is not None or read.recipe is not None or Path(SPEC_NAME).is_file()
         found: Contents = (
             contents_of_model(read, spec, trust=trust) if rebuilt else contents_of_file(read)
         )

@@ -114,6 +114,8 @@ def _source(found: Contents) -> list[tuple[str, str]]:
         ]
     if found.spec is not None:
         facts.append(("spec", found.spec))
+    if found.metric is not None:
+        facts.append(("metric", found.metric))
     return facts
 
 

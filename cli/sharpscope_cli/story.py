@@ -17,7 +17,7 @@ from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
 from sharpscope.subject.rebuild import load_subject
 from sharpscope.training import save_checkpoint, train
-from sharpscope_cli.output import Justify, emit_command, emit_lines, emit_table
+from sharpscope_cli.output import Column, emit_command, emit_groups, emit_lines
 from sharpscope_cli.progress import Line, Watch
 from sharpscope_cli.training import EpochWatch
 
@@ -190,8 +190,7 @@ def one_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-COLUMNS: tuple[tuple[str, Justify], ...] = (
-    ("model", "left"),
+COLUMNS: tuple[Column, ...] = (
     ("modality", "left"),
     ("params", "right"),
     ("train\nloss", "right"),
@@ -207,7 +206,10 @@ COLUMNS: tuple[tuple[str, Justify], ...] = (
 
 def show_story(story: Story, *, quiet: bool) -> None:
     """Print the table, what its numbers mean, and the sentence to type next."""
-    emit_table(COLUMNS, [_cells(row) for row in story.rows], gap=1)
+    models = dict.fromkeys(row.model for row in story.rows)
+    emit_groups(
+        COLUMNS, {name: [cells(row) for row in story.rows if row.model == name] for name in models}
+    )
     if quiet:
         return
     samples = story.rows[0].trace.samples
@@ -228,10 +230,10 @@ def show_story(story: Story, *, quiet: bool) -> None:
     emit_command("  ", story.next)
 
 
-def _cells(row: Row) -> list[str]:
+def cells(row: Row) -> list[str]:
+    """Return one encoder's line of the table."""
     train, test = row.metrics["train"]["fusion"], row.metrics["test"]["fusion"]
     return [
-        row.model,
         row.trace.modality,
         f"{row.trace.parameters:,}",
         f"{train['loss']:.4f}",
@@ -239,7 +241,7 @@ def _cells(row: Row) -> list[str]:
         f"{test['accuracy']:.3f}",
         with_error(row.trace.value, row.trace.standard_error),
         significant(row.trace.normalized.get("per_parameter"), 2),
-        significant(row.eigen.largest, 3),
-        significant(row.eigen.smallest, 3),
+        row.eigen.shown(row.eigen.largest, 3),
+        row.eigen.shown(row.eigen.smallest, 3),
         f"{row.seconds:.0f}",
     ]

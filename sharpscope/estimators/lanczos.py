@@ -8,6 +8,7 @@ import torch
 from scipy.linalg import eigh_tridiagonal
 
 from sharpscope.checks import at_least, positive
+from sharpscope.errors import MisuseError
 from sharpscope.estimators.common import as_operator, record
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.krylov import Krylov
@@ -28,7 +29,7 @@ class TopEigenvalues:
     product, not the bound. A Ritz value never lies outside the spectrum.
 
     Args:
-        k: Eigenvalues wanted at each end.
+        k: Eigenvalues wanted at each end, at most as many as the operator has rows.
         rtol: Residual ``‖Ax − λx‖`` to reach, relative to the largest ``|λ|``.
         budget: Products that may be spent; at least 2k + 2.
         max_seconds: Seconds that may be spent.
@@ -73,6 +74,7 @@ class TopEigenvalues:
     ) -> EigenResult:
         """Return the extremes of an operator, or of a subject's Hessian on ``modality``."""
         operator = as_operator(target, modality, loss)
+        check_k(self.k, operator.dim, modality)
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
             krylov = Krylov(operator, self.seed)
@@ -162,6 +164,17 @@ class TopEigenvalues:
             notes=report.notes,
             **record(operator, report, meter, asdict(self)),
         )
+
+
+def check_k(k: int, dim: int, modality: str | None = None) -> None:
+    """Refuse more eigenvalues at each end than there are.
+
+    Raises:
+        MisuseError: If ``k`` exceeds ``dim``.
+    """
+    if k > dim:
+        whose = "rows of the operator" if modality is None else f"parameters of {modality!r}"
+        raise MisuseError(f"k must be at most {dim:,}, the {whose}; got {k}")
 
 
 def _ritz(krylov: Krylov) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,10 @@ import torch
 from scipy import stats
 from torch import Tensor
 
+from sharpscope.results.trace import LEAST_PROBES
+
 # Fewer values give a Student interval that a skewed spectrum breaks too easily.
-INTERVAL_PROBES = 10
+INTERVAL_PROBES = LEAST_PROBES
 CONFIDENCE = 0.95
 
 

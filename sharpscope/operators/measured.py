@@ -251,6 +251,12 @@ class MeasuredOperator(SymmetricOperator):
 
     def _notes(self) -> list[str]:
         notes: list[str] = []
+        asked, there = self.subject.samples, self._census.samples if self._census else 0
+        if asked is not None and asked > there:
+            notes.append(
+                f"{asked:,} samples were asked for and there are only {there:,}: all of them "
+                "were measured."
+            )
         if self._frozen:
             notes.append(
                 f"{self._frozen:,} of the {self.dim:,} parameters are frozen; they were measured "

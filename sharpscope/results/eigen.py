@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sharpscope.results.record import Result, significant
+from sharpscope.results.record import Result, significant, within
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -34,6 +34,13 @@ class EigenResult(Result):
     data_errors: tuple[float, ...] | None
     vectors: np.ndarray | None = field(default=None, compare=False)
 
+    def shown(self, value: float | None, digits: int = 6) -> str:
+        """Return one of the eigenvalues to the places that its residual supports, for people."""
+        if value is None or value not in self.eigenvalues or self.largest_magnitude is None:
+            return significant(value)
+        residual = self.residuals[self.eigenvalues.index(value)]
+        return within(value, residual * abs(self.largest_magnitude), digits)
+
     def __repr__(self) -> str:
         named = {
             "λ_max": self.largest,
@@ -41,7 +48,7 @@ class EigenResult(Result):
             "largest |λ|": self.largest_magnitude,
         }
         # An engine that finds only the largest magnitude leaves the ends unknown.
-        shown = [f"{name} {significant(v)}" for name, v in named.items() if v is not None]
+        shown = [f"{name} {self.shown(v)}" for name, v in named.items() if v is not None]
         values = ", ".join(shown[:2]) or "not finite"
         return (
             f"EigenResult({values}, {self.method}, {self.matvecs:g} products, {self.seconds:.1f} s)"

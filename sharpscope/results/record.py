@@ -163,6 +163,24 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
 
 
+def within(value: float | None, bound: float, digits: int = 6) -> str:
+    """Return ``value`` to the first place that an error of ``bound`` reaches, or fewer digits.
+
+    Example:
+        >>> within(20.5437, 0.0183), within(-0.3318, 0.0183), within(0.0004, 0.0183)
+        ('20.54', '-0.33', '0.00')
+    """
+    if value is None or not math.isfinite(value) or not math.isfinite(bound):
+        return significant(value)
+    place = math.floor(math.log10(bound)) if bound > 0 else -math.inf
+    length = math.floor(math.log10(abs(value))) - place + 1 if value else digits
+    if length > digits:
+        return f"{value:#.{digits}g}".rstrip(".")
+    if -digits <= place < digits:
+        return f"{round(value, -int(place)) + 0.0:.{max(0, -int(place))}f}"
+    return f"{value:#.{int(length)}g}".rstrip(".") if length >= 1 else "0"
+
+
 def significant(value: float | None, digits: int = 4) -> str:
     """Return ``value`` with so many significant digits, or 'not finite'."""
     if value is None or not math.isfinite(value):

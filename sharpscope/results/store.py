@@ -1,7 +1,7 @@
 """Results on disk: many at once into a folder, and any of them back by its schema."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,15 +17,24 @@ from sharpscope.results.trace import TraceResult
 _KINDS: dict[str, type[Result]] = {kind.schema: kind for kind in (TraceResult, EigenResult)}
 
 
-def save_all(results: Sequence[Result], folder: str | Path, stem: str) -> list[Path]:
-    """Write each result into ``folder`` as ``stem-tag-modality.json``."""
+def save_all(
+    results: Sequence[Result], folder: str | Path, stem: str, *, taken: Collection[Path] = ()
+) -> list[Path]:
+    """Write each result into ``folder`` as ``stem-tag-modality.json``.
+
+    Args:
+        results: What to write.
+        folder: Where.
+        stem: What file names begin with.
+        taken: Files of the same run, which are not replaced.
+    """
     paths: list[Path] = []
     for result in results:
         name = "-".join(part for part in (stem, result.tag, result.modality) if part)
         safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
         path = Path(folder) / f"{safe}.json"
         number = 2
-        while path in paths:  # names may become equal when made safe
+        while path in paths or path in taken:  # names may become equal when made safe
             path, number = path.with_name(f"{safe}-{number}.json"), number + 1
         paths.append(result.save(path))
     return paths

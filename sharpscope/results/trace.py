@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from sharpscope.results.outcome import Outcome
 from sharpscope.results.record import Result, significant
+
+# Below so many probes neither an interval is told nor convergence.
+LEAST_PROBES = 10
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -39,11 +43,50 @@ class TraceResult(Result):
     exact_part: float = 0.0
     normalized: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
 
+    @property
+    def needed(self) -> float | None:
+        """Products that the target would have needed, extrapolated from the error reached.
+
+        The error falls as one over the root of the number of probes, so that probes grow as its
+        square; what came before the probes is spent once. ``None`` where nothing tells.
+        """
+        rtol, asked = self.settings.get("rtol"), self.settings.get("probes")
+        if self.value is None or self.standard_error is None or not isinstance(rtol, int | float):
+            return None
+        target = rtol * abs(self.value)
+        if asked is not None:
+            probes = float(asked)
+        elif target == 0:
+            return None
+        else:
+            probes = max(LEAST_PROBES, self.probes * (self.standard_error / target) ** 2)
+        return max(self.matvecs + 1, self.matvecs - self.probes + probes)
+
+    @property
+    def advice(self) -> str:
+        """What the outcome means and what to change; about how many products it takes."""
+        needed = self.needed
+        if self.outcome is not Outcome.BUDGET_SPENT or needed is None or not self.matvecs:
+            return super().advice
+        seconds = max(1.0, self.seconds * needed / self.matvecs)
+        return (
+            f"The budget was spent before the target was reached, which needs about "
+            f"{_roughly(needed)} products ({_roughly(seconds)} s at this pace): raise --budget or "
+            "--max-seconds, or accept the error with a larger --rtol."
+        )
+
     def __repr__(self) -> str:
         return (
             f"TraceResult({with_error(self.value, self.standard_error)}, {self.method}, "
             f"{self.matvecs:g} products, {self.seconds:.1f} s)"
         )
+
+
+def _roughly(number: float) -> str:
+    """Return a forecast to two digits: ``9,700``, or ``2e+09`` where nobody will wait for it."""
+    if number >= 1e7:
+        return f"{number:.0e}"
+    return f"{float(f'{number:.1e}'):,.0f}"
 
 
 def with_error(value: float | None, error: float | None) -> str:

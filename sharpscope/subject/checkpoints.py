@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeAlias, cast
 from torch import Tensor, nn
 
 from sharpscope.checks import nearest
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.containers import check_file, open_file
+from sharpscope.subject.specs import SPEC_NAME
 
 FORMAT = "sharpscope/checkpoint"
 FORMAT_VERSION = 1
@@ -52,32 +53,39 @@ class Checkpoint:
     epoch: int | None = None
     unpickled: bool = False
 
-    def state(self, key: str | None = None) -> State:
+    def state(self, key: str | None = None, *, spec: str | Path = SPEC_NAME) -> State:
         """Return the state dict under ``key``, or the only one that there is.
 
+        Args:
+            key: Where it lies in the file.
+            spec: The spec that chooses, for messages.
+
         Raises:
-            CheckpointError: If there is none under that key, or several and no key.
+            SpecError: If there is none under that key, or several and no key.
         """
         there = ", ".join(f"{name!r} ({len(state)} tensors)" for name, state in self.states.items())
         if key is not None and key not in self.states:
             if list(self.states) == [""]:
-                raise CheckpointError(
+                raise SpecError(
                     f"{self.path} has its state dict at the root and nothing under {key!r}: "
-                    "delete the line with state from [model] of sharpscope.toml"
+                    f"delete the line with state from [model] of {spec}"
                 )
             hint = nearest(key, self.states)
-            raise CheckpointError(
-                f"{self.path} has no state dict under {key!r}{hint}; there are {there}"
+            raise SpecError(
+                f"{self.path} has no state dict under {key!r}, the state of [model] in {spec}"
+                f"{hint}; there are {there}"
             )
         if key is None and len(self.states) > 1:
-            raise CheckpointError(
+            raise SpecError(
                 f"{self.path} holds several state dicts, {there}: choose one with "
-                f'state = "{next(iter(self.states))}" in [model] of sharpscope.toml'
+                f'state = "{next(iter(self.states))}" in [model] of {spec}'
             )
         return self.states[next(iter(self.states)) if key is None else key]
 
 
-def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
+def read_checkpoint(
+    path: str | Path, *, trust: bool = False, code: str | Path | None = None
+) -> Checkpoint:
     """Return what the checkpoint at ``path`` holds.
 
     Reads checkpoints of sharpscope, state dicts saved with ``torch.save`` (at the root or under a
@@ -87,14 +95,16 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
         path: The file.
         trust: Unpickle a file that holds more than tensors and plain containers. This runs
             whatever code its author chose; a whole pickled module is accepted then.
+        code: Folder in which an unpickled file's modules are looked for first; by default the
+            working folder.
 
     Raises:
-        MisuseError: If there is no such file.
+        MisuseError: If there is no such file, or it is a folder.
         CheckpointError: If it cannot be read as a checkpoint.
     """
     path = Path(path)
     check_file(path)
-    root, container, unpickled = open_file(path, trust=trust)
+    root, container, unpickled = open_file(path, trust=trust, code=Path(code or ".").resolve())
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     top = cast(Mapping[Any, Any], root if isinstance(root, Mapping) else {})

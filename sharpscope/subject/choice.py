@@ -8,6 +8,12 @@ from sharpscope.subject.drafts import short_spec
 from sharpscope.subject.specs import SPEC_NAME, Spec, read_spec
 
 
+def code_folder(spec: str | Path | Spec | None = None) -> Path:
+    """Return the folder of the user's own code: that of the spec named, else the working folder."""
+    path = spec.path if isinstance(spec, Spec) else Path(SPEC_NAME if spec is None else spec)
+    return path.resolve().parent
+
+
 def resolve_spec(
     checkpoint: Checkpoint,
     spec: str | Path | Spec | None = None,

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from sharpscope.checks import nearest
 from sharpscope.errors import CheckpointError, MisuseError
+from sharpscope.subject.factories import put_first
 
 Container: TypeAlias = Literal["zip", "legacy", "pickle", "safetensors"]
 
@@ -43,13 +44,13 @@ def check_file(path: Path) -> None:
     """Raise unless ``path`` is a file with something in it.
 
     Raises:
-        MisuseError: If there is no such file, with the nearest name that there is.
-        CheckpointError: If it is a folder, empty or unreadable.
+        MisuseError: If it is a folder, or there is no such file, with the nearest name there is.
+        CheckpointError: If it is empty.
     """
     if path.is_dir():
         inside = sorted(entry.name for entry in path.iterdir() if entry.suffix in SUFFIXES)
         such = f", such as {inside[0]!r}" if inside else ""
-        raise CheckpointError(f"{path} is a folder; name a checkpoint file in it{such}")
+        raise MisuseError(f"{path} is a folder; name a checkpoint file in it{such}")
     if not path.is_file():
         folder = path.parent
         if not folder.is_dir():
@@ -62,11 +63,12 @@ def check_file(path: Path) -> None:
         )
 
 
-def open_file(path: Path, *, trust: bool) -> Opened:
+def open_file(path: Path, *, trust: bool, code: Path) -> Opened:
     """Return what the file holds.
 
     Only tensors and plain containers are read (``weights_only``). With ``trust``, a file that
-    holds more than that is unpickled, which runs whatever code it names.
+    holds more than that is unpickled, which runs whatever code it names; modules are looked for
+    in the folder ``code`` first.
 
     Raises:
         CheckpointError: If the file is not a checkpoint, damaged, or needs code and is not trusted.
@@ -81,7 +83,7 @@ def open_file(path: Path, *, trust: bool) -> Opened:
         _check_zip(path)
     if container == "pickle":
         wanted = "a plain pickle, which torch.save did not write, has no other way to be read"
-        return _unpickled(path, container, _refusal(path, wanted), trust=trust)
+        return _unpickled(path, container, _refusal(path, wanted), trust=trust, code=code)
     try:
         with warnings.catch_warnings():
             # Torch warns of a pickle protocol that it then refuses: our refusal says it.
@@ -93,7 +95,7 @@ def open_file(path: Path, *, trust: bool) -> Opened:
             raise _damaged(path, "its pickled part breaks off") from error
         refusal = _refusal(path, _what_it_asks_for(str(error)))
         refusal.__cause__ = error
-        return _unpickled(path, container, refusal, trust=trust)
+        return _unpickled(path, container, refusal, trust=trust, code=code)
     except Exception as error:
         raise _damaged(path, error) from error
 
@@ -174,11 +176,12 @@ def _what_it_asks_for(message: str) -> str:
 
 
 def _unpickled(
-    path: Path, container: Container, refusal: CheckpointError, *, trust: bool
+    path: Path, container: Container, refusal: CheckpointError, *, trust: bool, code: Path
 ) -> Opened:
     """Run the pickle if it is trusted."""
     if not trust:
         raise refusal
+    put_first(code)
     try:
         with path.open("rb") as file:
             if container == "pickle":
@@ -186,10 +189,10 @@ def _unpickled(
             else:
                 root = torch.load(file, weights_only=False, map_location="cpu")
             return Opened(root, container, unpickled=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # it imports modules, and a script may exit then
         raise CheckpointError(
             f"{path} cannot be unpickled, trusted as it is: {_said(error)}; the code that wrote it "
-            "must be importable here"
+            f"must be importable here (modules are looked for in {code} first)"
         ) from error
 
 
@@ -215,7 +218,7 @@ def _damaged(path: Path, why: str | Exception) -> CheckpointError:
     )
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """Return the first line of what an error says, without its full stop."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return f"{type(error).__name__}: {first}".rstrip(".")

@@ -34,6 +34,9 @@ factory = "<module:function>"            # <- fill in
 # kwargs = {{ hidden = 256 }}
 {state}
 {prefix}
+# Tensors in the file that the model does not have (a second head, a teacher), by module path or
+# glob; they are not loaded:
+# ignore = ["aux_head", "teacher.*"]
 """
 
 _DATA = """\
@@ -65,6 +68,7 @@ name = "<cross_entropy, bce_with_logits or mse>"    # <- fill in
 # [loss.unimodal]
 # {modality} = "my_project.losses:{attribute}"
 
+# How good predictions are called, accuracy or auprc; shown, and needed by no measurement:
 # [metric]
 # name = "accuracy"
 """
@@ -140,7 +144,7 @@ def write_draft(
 
 
 def short_spec(checkpoint: Checkpoint) -> str:
-    """Return the few lines that a spec for ``checkpoint`` needs at least, as an example."""
+    """Return the lines that a spec for ``checkpoint`` needs at least: six for two encoders."""
     key, state = _model_state(checkpoint)
     encoders = guess_encoders(state) or {"ehr": ["ehr_model"], "cxr": ["cxr_model"]}
     lines = ['model.factory = "my_project.models:build"']
@@ -150,7 +154,8 @@ def short_spec(checkpoint: Checkpoint) -> str:
         lines.append(f"model.prefix = {_quoted(prefix)}")
     lines.append('data.test = "my_project.data:test_loader"')
     lines.append('loss.name = "cross_entropy"')
-    lines += [f"encoders.{toml_key(name)} = {_paths(found)}" for name, found in encoders.items()]
+    lines.append("[encoders]")
+    lines += [f"{toml_key(name)} = {_paths(found)}" for name, found in encoders.items()]
     return "\n".join(lines)
 
 

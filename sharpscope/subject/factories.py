@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sharpscope.checks import nearest
-from sharpscope.errors import SpecError
+from sharpscope.errors import FactoryError, SpecError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +34,14 @@ class Factory:
         """Return what the function returns.
 
         Raises:
-            SpecError: If it cannot be imported or raises, with its own error in the sentence.
+            SpecError: If there is no such module or function.
+            FactoryError: If importing or calling it raises, with its own error in the sentence.
         """
         function = self.function()
         try:
             return function(**(dict(self.kwargs) | more))
         except (Exception, SystemExit) as error:
-            raise SpecError(f"{self} raised {_said(error)}") from error
+            raise FactoryError(f"{self} raised {_said(error)}") from error
 
     def __str__(self) -> str:
         return f'{self.spec}: {self.key} = "{self.target}"'
@@ -49,16 +50,20 @@ class Factory:
         """Import and return the function.
 
         Raises:
-            SpecError: If there is no such module or function, or importing it fails.
+            SpecError: If there is no such module or function.
+            FactoryError: If importing its module raises.
         """
         name, _, path = self.target.partition(":")
         folder = self.spec.resolve().parent
-        _put_first(folder)
+        put_first(folder)
         _check_not_shadowed(self, name.partition(".")[0], folder)
         try:
             found: Any = importlib.import_module(name)
         except (Exception, SystemExit) as error:  # a script may parse arguments when imported
-            raise SpecError(
+            absent = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(
+                f"{error.name}."
+            )
+            raise (SpecError if absent else FactoryError)(
                 f"{self} cannot be imported: {_said(error)} (modules are looked for in {folder} "
                 "first)"
             ) from error
@@ -72,8 +77,11 @@ class Factory:
         return found
 
 
-def _put_first(folder: Path) -> None:
-    """Put the spec's folder at the front of ``sys.path``, once."""
+def put_first(folder: Path) -> None:
+    """Put the folder of the user's code at the front of ``sys.path``, once, and leave it there.
+
+    What runs later (a loader, a forward pass) may import more of it.
+    """
     entry = str(folder)
     if sys.path[:1] != [entry]:
         sys.path[:] = [entry, *(other for other in sys.path if other != entry)]

@@ -13,6 +13,7 @@ from torch.nn.modules.loss import _Loss  # pyright: ignore[reportPrivateUsage]
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.subject.batches import Length, logits, run, separate
+from sharpscope.subject.descriptions import taken_as
 
 
 class LossSum(NamedTuple):
@@ -32,6 +33,15 @@ NAMED_LOSSES: dict[str, Callable[..., Tensor]] = {
 # These average over the targets that count, by their class weight; the others over all elements.
 _INDEXED_FUNCTIONS = (functional.cross_entropy, functional.nll_loss)
 _INDEXED_MODULES = (nn.CrossEntropyLoss, nn.NLLLoss)
+# These compare element by element. Torch spreads the smaller of two shapes over the larger one with
+# a warning, and [8, 1] against [8] becomes a mean over 64 pairs.
+_ELEMENTWISE_FUNCTIONS = (
+    functional.mse_loss,
+    functional.l1_loss,
+    functional.smooth_l1_loss,
+    functional.huber_loss,
+)
+_ELEMENTWISE_MODULES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss)
 # And these by the weight of each element, where one is given.
 _WEIGHTED = (functional.mse_loss, functional.l1_loss)
 
@@ -65,10 +75,17 @@ def as_batch_loss(
 
     def measured(model: nn.Module, batch: Any) -> LossSum:
         inputs, wanted = separate(batch, target=target)
-        output = logits(run(model, inputs, call=call))
-        if _is_torch_loss(loss):
-            return torch_loss_sum(loss, output, wanted)
-        return _mean_times(loss(output, wanted), length(batch))
+        try:
+            output = logits(run(model, inputs, call=call))
+            if _is_torch_loss(loss):
+                return torch_loss_sum(loss, output, wanted)
+            return _mean_times(loss(output, wanted), length(batch))
+        except SubjectError:
+            raise
+        except Exception as error:
+            # The model's own words seldom tell that an input was taken for the target.
+            error.add_note(taken_as(inputs, wanted))
+            raise
 
     def called(model: nn.Module, batch: Any) -> LossSum:
         value = loss(model, batch)
@@ -101,6 +118,7 @@ def total_loss(fusion: BatchLoss, unimodal: Mapping[str, BatchLoss], weight: flo
 def torch_loss_sum(loss: Any, output: Tensor, target: Tensor) -> LossSum:
     """Return a torch loss as its sum and the weight by which its own mean divides."""
     function, settings = _unwrapped(loss)
+    _check_shapes(function, output, target)
     if isinstance(function, nn.Module):
         # The criterion is the user's: its class weights follow the output on a copy.
         each = copy.deepcopy(function).to(output)
@@ -126,6 +144,18 @@ def torch_loss_sum(loss: Any, output: Tensor, target: Tensor) -> LossSum:
     if getattr(function, "reduction", settings.get("reduction")) == "batchmean":
         return LossSum(values.sum(), float(len(values)))
     return LossSum(values.sum(), float(values.numel()))
+
+
+def _check_shapes(function: Any, output: Tensor, target: Tensor) -> None:
+    """Refuse shapes that would be broadcast: a wrong number that looks right."""
+    elementwise = function in _ELEMENTWISE_FUNCTIONS or isinstance(function, _ELEMENTWISE_MODULES)
+    if elementwise and output.shape != target.shape:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise SubjectError(
+            f"{name} needs a prediction and a target of one shape; got "
+            f"{list(output.shape)} and {list(target.shape)}: reshape one of them in the model or "
+            "in the data"
+        )
 
 
 def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:

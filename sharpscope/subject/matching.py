@@ -1,13 +1,15 @@
 """Bring the names in a checkpoint and the names in a model together, or say how they differ."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from sharpscope.checks import nearest
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
+from sharpscope.subject.ignoring import ignore_line
 from sharpscope.subject.owners import clean
 from sharpscope.subject.wrappers import prefixes, strippings
 
@@ -35,7 +37,9 @@ def match_state(
     state: Mapping[str, Any],
     *,
     prefix: str | None = None,
+    ignore: Collection[str] = (),
     source: str = "the checkpoint",
+    spec: str | Path | None = None,
 ) -> dict[str, Any]:
     """Return the checkpoint's tensors under the model's own names.
 
@@ -47,19 +51,26 @@ def match_state(
         wanted: The model's ``state_dict(keep_vars=True)``.
         state: The checkpoint's.
         prefix: Take only the tensors under this prefix.
+        ignore: Names in the file to leave out.
         source: What to call the checkpoint in messages.
+        spec: The spec that the model is built by; without one, the recipe in the file builds it.
 
     Raises:
         CheckpointError: If a tensor is missing, left over or of another shape.
+        SpecError: If no tensor lies under the prefix.
     """
+    kept = {name: value for name, value in state.items() if name not in ignore}
     if prefix is not None:
-        state = _under(state, prefix, source)
-    fit = _best_fit(wanted, state)
+        state, kept = (_under(part, prefix, source, spec) for part in (state, kept))
+    fit = _best_fit(wanted, kept)
     if fit.faults:
         differences = _differences(fit, wanted)
-        advice = _advice(fit, wanted, state)
+        if fit.missing and ignore and len(_best_fit(wanted, state).missing) < len(fit.missing):
+            advice = f"ignore in [model] of {spec} leaves out what the model needs: shorten it"
+        else:
+            advice = _advice(fit, wanted, kept, spec)
         raise CheckpointError(f"{source} does not fit the model: {differences}; {advice}")
-    return {own: state[name] for own, name in fit.matched.items()}
+    return {own: kept[name] for own, name in fit.matched.items()}
 
 
 def identities(wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,10 +89,17 @@ def _identity(value: Any) -> Any:
     return value.device, value.data_ptr(), value.shape, value.stride()
 
 
-def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]:
-    """Return the tensors under ``prefix``, without it."""
+def stop_after(prefix: str) -> str:
+    """Return a prefix as names have it, with its full stop."""
     start = clean(prefix)
-    start = start if not start or start.endswith(".") else f"{start}."
+    return start if not start or start.endswith(".") else f"{start}."
+
+
+def _under(
+    state: Mapping[str, Any], prefix: str, source: str, spec: str | Path | None
+) -> dict[str, Any]:
+    """Return the tensors under ``prefix``, without it."""
+    start = stop_after(prefix)
     chosen = {
         clean(name).removeprefix(start): value
         for name, value in state.items()
@@ -89,9 +107,9 @@ def _under(state: Mapping[str, Any], prefix: str, source: str) -> dict[str, Any]
     }
     if not chosen:
         firsts = _firsts(state)
-        raise CheckpointError(
-            f"{source} has no tensor under the prefix {prefix!r}{nearest(start, firsts)}; its "
-            f"names begin with {_some(firsts)}"
+        raise SpecError(
+            f"{source} has no tensor under {prefix!r}, the prefix of [model] in {spec}"
+            f"{nearest(start, firsts)}; its names begin with {_some(firsts)}"
         )
     return chosen
 
@@ -172,10 +190,16 @@ def _some(names: Sequence[str], form: str = "{!r}", between: str = ", ") -> str:
     return between.join(shown + more)
 
 
-def _advice(fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+def _advice(
+    fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any], spec: str | Path | None
+) -> str:
+    if spec is None:
+        return "its recipe builds another model here: it was changed, or saved by another version"
     for first in _firsts(state):
-        if _best_fit(wanted, _under(state, first, "")).faults == 0:
-            return f'all of it is there under one prefix: set prefix = "{first}" in [model]'
+        if _best_fit(wanted, _under(state, first, "", spec)).faults == 0:
+            return (
+                f'all of it is there under one prefix: set prefix = "{first}" in [model] of {spec}'
+            )
     if not fit.matched and not fit.misfits:
         parts = [part for part, _, _ in prefixes(state)]
         return f"no name agrees (the file's parts are {_some(parts)}), this is another architecture"
@@ -183,4 +207,10 @@ def _advice(fit: _Fit, wanted: Mapping[str, Any], state: Mapping[str, Any]) -> s
         like = difflib.get_close_matches(fit.missing[0], fit.unexpected, n=1, cutoff=0.6)
         if like:
             return f"is {like[0]!r} in the file an older name of {fit.missing[0]!r}?"
-    return "build the model as it was trained: compare the kwargs in [model] of sharpscope.toml"
+    if not fit.missing and not fit.misfits:
+        return (
+            "the model has no place for them: build it as it was trained (kwargs in [model] of "
+            f"{spec}), or leave them out with {ignore_line(fit.unexpected, fit.matched.values())} "
+            "there"
+        )
+    return f"build the model as it was trained: compare the kwargs in [model] of {spec}"

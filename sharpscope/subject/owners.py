@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.nn import Parameter
 
 from sharpscope.checks import nearest
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SpecError
 
 SHARED = "shared"
 ALL = "all"
@@ -41,18 +42,31 @@ def clean(name: str) -> str:
     return name.replace("_orig_mod.", "")
 
 
-def assign_owners(model: nn.Module, encoders: Mapping[str, Any]) -> Owners:
+def assign_owners(
+    model: nn.Module, encoders: Mapping[str, Any], *, spec: str | Path | None = None
+) -> Owners:
     """Return who owns each parameter of ``model``.
 
     Args:
         model: The whole model.
         encoders: For each modality a module path (``"ehr_model"``), a glob (``"cxr.layer4.*"``),
             a module or a parameter of the model, or a list of these.
+        spec: The file that the encoders come from, if any.
 
     Raises:
         MisuseError: If there is no encoder, a name is reserved, a pattern matches nothing or a
             parameter is claimed twice.
+        SpecError: The same, where the encoders come from a spec.
     """
+    try:
+        return _assigned(model, encoders)
+    except MisuseError as error:
+        if spec is None:
+            raise
+        raise SpecError(f"{spec}: {error}") from error
+
+
+def _assigned(model: nn.Module, encoders: Mapping[str, Any]) -> Owners:
     names = _names(model)
     if not isinstance(encoders, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise MisuseError(

@@ -13,6 +13,7 @@ from torch import nn
 from sharpscope.errors import SubjectError
 from sharpscope.replay import Tape
 from sharpscope.subject.batches import Length, fingerprint
+from sharpscope.subject.descriptions import taken_note
 from sharpscope.subject.losses import BatchLoss, LossSum, is_finite
 
 
@@ -80,7 +81,7 @@ def visits(
             raise SubjectError(f"batch {number}: {error}") from error
         except Exception as error:
             raise SubjectError(
-                f"batch {number}: the model or its loss raised {_words(error)}"
+                f"batch {number}: the model or its loss raised {_words(error)}{taken_note(error)}"
             ) from error
         yield number, batch, value
         # The graph behind it must be gone before the next one is built.

@@ -11,9 +11,9 @@ from torch import nn
 from sharpscope.checks import at_least
 from sharpscope.errors import SpecError
 from sharpscope.subject.checkpoints import Checkpoint, read_checkpoint
-from sharpscope.subject.choice import resolve_spec
+from sharpscope.subject.choice import code_folder, resolve_spec
 from sharpscope.subject.sources import RecipeSource, Source, SpecSource
-from sharpscope.subject.specs import Spec
+from sharpscope.subject.specs import Spec, read_spec
 from sharpscope.subject.states import load_state
 from sharpscope.subject.subject import Subject
 
@@ -48,23 +48,36 @@ def load_model(
         path: The checkpoint.
         spec: A ``sharpscope.toml``; without it the recipe in the file is used, then a
             ``sharpscope.toml`` in the working folder.
-        trust: Unpickle a checkpoint that needs code. This runs whatever its author chose.
+        trust: Unpickle a checkpoint that needs code. This runs whatever its author chose; its
+            modules are looked for in the spec's folder first, or in the working folder.
 
     Raises:
         MisuseError: If a file is not there.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
         SpecError: If nothing says how to rebuild it, or the spec is wrong.
+        FactoryError: If a function that the spec names fails.
     """
-    checkpoint = read_checkpoint(path, trust=trust)
+    if isinstance(spec, str | Path):
+        spec = read_spec(spec)  # a wrong one is refused before a file is unpickled
+    checkpoint = read_checkpoint(path, trust=trust, code=code_folder(spec))
     chosen = resolve_spec(checkpoint, spec)
     source: Source
     if chosen is None:
-        source, state, prefix = RecipeSource.of(checkpoint.recipe or {}), None, None
+        source = RecipeSource.of(checkpoint.recipe or {})
+        model, tensors = source.model(), checkpoint.state()
+        notes = load_state(model, tensors, source=str(checkpoint.path))
     else:
-        source, state, prefix = SpecSource(chosen), chosen.state, chosen.prefix
-    tensors = checkpoint.state(state)
-    model = source.model()
-    notes = load_state(model, tensors, prefix=prefix, source=str(checkpoint.path))
+        source = SpecSource(chosen)
+        tensors = checkpoint.state(chosen.state, spec=chosen.path)
+        model = source.model()
+        notes = load_state(
+            model,
+            tensors,
+            prefix=chosen.prefix,
+            ignore=chosen.ignore,
+            source=str(checkpoint.path),
+            spec=chosen.path,
+        )
     if checkpoint.unpickled:
         notes = (*notes, "The checkpoint was trusted: its pickle was run.")
     facts: dict[str, Any] = {
@@ -117,6 +130,7 @@ def load_subject(
         MisuseError: If a file is not there, or an argument cannot be meant.
         CheckpointError: If the checkpoint cannot be read or does not fit the model.
         SpecError: If nothing says how to rebuild it, or the spec is wrong or lacks something.
+        FactoryError: If a function that the spec names fails.
 
     Example:
         >>> subject = load_subject("runs/ehr-cxr.pt", split="test")  # doctest: +SKIP

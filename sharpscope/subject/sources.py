@@ -9,7 +9,7 @@ from torch import nn
 
 from sharpscope.checks import one_of
 from sharpscope.datasets import Dataset
-from sharpscope.errors import MisuseError, SpecError
+from sharpscope.errors import FactoryError, MisuseError, SpecError
 from sharpscope.recipes import Recipe, build_dataset, build_model, losses
 from sharpscope.subject.factories import Factory
 from sharpscope.subject.specs import SPLITS, Spec
@@ -93,7 +93,7 @@ class SpecSource:
         """Build the untrained model."""
         model = self.spec.model()
         if not isinstance(model, nn.Module):
-            raise SpecError(
+            raise FactoryError(
                 f"{self.spec.model} must return a torch.nn.Module; it returned "
                 f"{type(model).__name__}"
             )
@@ -120,12 +120,12 @@ class SpecSource:
         factory = data[name]
         batches = factory(**_batch_size(factory, batch_size))
         if not hasattr(batches, "__iter__") or isinstance(batches, str | Mapping):
-            raise SpecError(
+            raise FactoryError(
                 f"{factory} must return a loader or a list of batches; it returned "
                 f"{type(batches).__name__}"
             )
         if isinstance(batches, Iterator):
-            raise SpecError(
+            raise FactoryError(
                 f"{factory} returned a {type(batches).__name__}, which can be walked only once: "
                 "return a DataLoader or a list"
             )
@@ -147,8 +147,9 @@ class SpecSource:
         }
 
     def facts(self) -> dict[str, Any]:
-        """Return which file it was, and its hash."""
-        return {"spec": str(self.spec.path), "spec_sha256": self.spec.sha256}
+        """Return which file it was, its hash, and the metric it names."""
+        facts = {"spec": str(self.spec.path), "spec_sha256": self.spec.sha256}
+        return facts if self.spec.metric is None else facts | {"metric": self.spec.metric}
 
 
 def _default(split: str | None, splits: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sharpscope.checks import nearest
-from sharpscope.errors import MisuseError, SpecError
+from sharpscope.errors import FactoryError, MisuseError, SpecError
 from sharpscope.subject.batches import CALLS
 from sharpscope.subject.factories import Factory
 from sharpscope.subject.losses import NAMED_LOSSES
@@ -19,6 +19,8 @@ from sharpscope.subject.spec_tables import Table, check_filled_in
 
 SPEC_NAME = "sharpscope.toml"
 SPLITS = ("train", "val", "test")
+# What training reports of its own recipes, so that a spec and a recipe speak of the same thing.
+METRICS = ("accuracy", "auprc")
 _SECTIONS = ("model", "data", "loss", "metric", "encoders")
 
 
@@ -45,19 +47,20 @@ class LossSpec:
         """Return the loss: its name, or what the factory returns.
 
         Raises:
-            SpecError: If the factory fails, or returns what cannot be this loss.
+            SpecError: If there is no such factory.
+            FactoryError: If it fails, or returns what cannot be this loss.
         """
         if self.factory is None:
             return self.name
         loss = self.factory()
         torch_loss = isinstance(loss, nn.Module) or getattr(loss, "__module__", "") == F.__name__
         if self.modality and torch_loss:
-            raise SpecError(
+            raise FactoryError(
                 f"{self.factory} must return a callable(model, batch) for {self.modality!r} alone; "
                 "a torch loss would be the loss of the fused output"
             )
         if not callable(loss):
-            raise SpecError(
+            raise FactoryError(
                 f"{self.factory} must return a torch loss or a callable(model, batch); it "
                 f"returned {type(loss).__name__}"
             )
@@ -74,10 +77,11 @@ class Spec:
         model: Builds the untrained model.
         state: Key of the state dict in the checkpoint, where it holds several.
         prefix: Take only the tensors under this prefix.
+        ignore: Module paths or globs of the file's tensors that are not loaded.
         data: Builds the batches, by split.
         loss: The fusion loss.
         unimodal: Loss of each modality alone.
-        metric: Name of the metric.
+        metric: One of ``METRICS``; ``show`` tells it, and no measurement needs it.
         encoders: Module paths or globs of each modality.
     """
 
@@ -86,6 +90,7 @@ class Spec:
     model: Factory
     state: str | None = None
     prefix: str | None = None
+    ignore: tuple[str, ...] = ()
     data: Mapping[str, Factory] = field(default_factory=dict[str, Factory])
     loss: LossSpec | None = None
     unimodal: Mapping[str, LossSpec] = field(default_factory=dict[str, LossSpec])
@@ -122,7 +127,9 @@ def read_spec(path: str | Path) -> Spec:
     check_filled_in(path, tables)
     if "model" not in tables:
         raise SpecError(f"{path} has no section [model], whose factory builds the model")
-    model = Table(path, "model", tables["model"], ("factory", "kwargs", "state", "prefix"))
+    model = Table(
+        path, "model", tables["model"], ("factory", "kwargs", "state", "prefix", "ignore")
+    )
     factory = model.factory("factory", **model.kwargs())
     if factory is None:
         raise SpecError(f"{path}: [model] has no factory, the function that builds the model")
@@ -134,10 +141,11 @@ def read_spec(path: str | Path) -> Spec:
         model=factory,
         state=model.text("state"),
         prefix=model.text("prefix"),
+        ignore=model.patterns("ignore") if "ignore" in model else (),
         data=_data(path, tables.get("data", {})),
         loss=loss,
         unimodal=unimodal,
-        metric=Table(path, "metric", tables.get("metric", {}), ("name",)).text("name"),
+        metric=Table(path, "metric", tables.get("metric", {}), ("name",)).choice("name", METRICS),
         encoders={name: encoders.patterns(name) for name in encoders.values},
     )
 

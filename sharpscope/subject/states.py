@@ -1,6 +1,7 @@
 """Load the tensors of a checkpoint into a model: all of them, or one sentence and none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from sharpscope.errors import CheckpointError
-from sharpscope.subject.matching import dtype_name, identities, match_state
+from sharpscope.subject.ignoring import ignored
+from sharpscope.subject.matching import dtype_name, identities, match_state, stop_after
 from sharpscope.subject.owners import clean
 
 
@@ -17,7 +19,9 @@ def load_state(
     state: Mapping[str, Any],
     *,
     prefix: str | None = None,
+    ignore: Sequence[str] = (),
     source: str = "the checkpoint",
+    spec: str | Path | None = None,
 ) -> tuple[str, ...]:
     """Copy a checkpoint's tensors into ``model``, all or none, and return what is worth a note.
 
@@ -25,7 +29,9 @@ def load_state(
         model: Receives the tensors, in its own dtypes and on its own devices.
         state: Tensors by name.
         prefix: Take only the tensors under this prefix.
+        ignore: Module paths or globs of tensors in the file to leave out.
         source: What to call the checkpoint in messages.
+        spec: The spec that the model is built by; without one, the recipe in the file builds it.
 
     Returns:
         Sentences for the reader, such as that half-precision tensors became float32.
@@ -33,10 +39,13 @@ def load_state(
     Raises:
         CheckpointError: If they do not fit, hold NaN or infinite weights, or the model is not
             ready to receive them. The model is unchanged then.
+        SpecError: If no tensor lies under the prefix, or a pattern to ignore matches none.
     """
     _check_ready(model, source)
     wanted: dict[str, Any] = model.state_dict(keep_vars=True)
-    matched = match_state(wanted, state, prefix=prefix, source=source)
+    start = stop_after(prefix or "")
+    out = ignored(state, ignore, prefix=start, source=source, spec=spec)
+    matched = match_state(wanted, state, prefix=prefix, ignore=out, source=source, spec=spec)
     _check_finite(model, matched, source)
     _check_ties(wanted, matched, source)
     before = [(v, v.detach().clone()) for v in wanted.values() if isinstance(v, Tensor)]
@@ -49,7 +58,7 @@ def load_state(
         raise CheckpointError(
             f"the model refuses {source}: {type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
-    return _notes(wanted, matched)
+    return (*_ignored_note(out), *_notes(wanted, matched))
 
 
 def _check_ready(model: nn.Module, source: str) -> None:
@@ -94,6 +103,16 @@ def _check_ties(wanted: Mapping[str, Any], matched: Mapping[str, Any], source: s
                     f"{source} does not fit the model: {clean(first)!r} and {clean(name)!r} are "
                     "one tensor in the model and differ in the file; build it without the tie"
                 )
+
+
+def _ignored_note(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    what = (
+        "1 tensor of the file was" if len(names) == 1 else f"{len(names)} tensors of the file were"
+    )
+    return [f"{what} ignored, as the spec says ({shown})."]
 
 
 def _notes(wanted: Mapping[str, Any], matched: Mapping[str, Any]) -> tuple[str, ...]:

@@ -56,11 +56,13 @@ class Subject:
             from then on; the numbers are the same.
         memory: Bytes that recordings and kept graphs may take; by default half of what is free
             when a measurement begins. With less, more is computed again.
-        provenance: Facts to keep in every result, such as the checkpoint's sha256.
+        provenance: Facts to keep in every result, such as the checkpoint's sha256. An entry
+            ``spec`` is the file to name where the encoders or the losses are wrong.
 
     Raises:
         MisuseError: If an encoder matches nothing or a parameter is owned twice, or an argument
             is not allowed.
+        SpecError: If the encoders of a spec are wrong.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -94,7 +96,8 @@ class Subject:
         provenance: Mapping[str, Any] | None = None,
     ):
         self.model = original(model)
-        self.owners = assign_owners(self.model, encoders)
+        self.provenance = dict(provenance or {})
+        self.owners = assign_owners(self.model, encoders, spec=self.provenance.get("spec"))
         check_parameters(self.model)
         self.length = batch_size or batching.length
         if not hasattr(batches, "__iter__"):
@@ -106,6 +109,7 @@ class Subject:
             if samples is None
             else batching.FirstSamples(batches, samples, length=self.length)
         )
+        self.samples = samples
         self._loader = batches
         if call is not None:
             one_of("call", call, batching.CALLS)
@@ -116,7 +120,6 @@ class Subject:
         if memory is not None:
             at_least("memory", memory, 0, "bytes")
         self.memory = memory
-        self.provenance = dict(provenance or {})
         self.notes = (*self.notes, *self.provenance.get("notes", ()))
         # A criterion may hold class weights, or a state of its own: it stands still as well.
         criteria = [value for value in (loss,) if isinstance(value, nn.Module)]
@@ -143,9 +146,10 @@ class Subject:
             MisuseError: If the subject has no such loss.
         """
         if name not in self.losses and name in ("total", *self.owners.modalities):
+            spec = self.provenance.get("spec")
+            advice = f"add [loss.unimodal] to {spec}" if spec else "pass unimodal={...} to Subject"
             raise MisuseError(
-                f"loss {name!r} needs a unimodal loss for each modality it speaks of: pass "
-                "unimodal={...} to Subject, or add [loss.unimodal] to sharpscope.toml"
+                f"loss {name!r} needs a unimodal loss for each modality it speaks of: {advice}"
             )
         return self.losses[one_of("loss", name, self.losses)]
 

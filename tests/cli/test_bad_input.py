@@ -82,12 +82,15 @@ def test_unknown_modality_names_the_nearest(ours: Path, command: str) -> None:
 
 
 def test_unknown_loss_and_split(ours: Path, own_folder: Path) -> None:
-    assert "loss must be 'fusion'" in failed("trace", ours, "--loss", "fusoin", code=2)
+    line = failed("trace", ours, "--loss", "fusoin", code=2)
+    assert line.startswith("Error: --loss must be 'fusion'")
     line = failed("trace", ours, "--split", "tset", code=2)
     assert "--split must be 'train', 'val' or 'test'; got 'tset'; did you mean 'test'?" in line
     other = foreign(own_folder)
+    line = trace_of(other, "--loss", "total", code=2)
+    assert line.startswith("Error: --loss 'total' needs a unimodal loss")
     assert "has no split 'train', only test" in trace_of(other, "--split", "train", code=2)
-    assert "takes no batch_size" in trace_of(other, "--batch-size", "2")
+    assert "takes no batch_size" in trace_of(other, "--batch-size", "2", code=2)
 
 
 def test_empty_data(own_folder: Path) -> None:
@@ -99,6 +102,37 @@ def test_batch_that_the_model_refuses(own_folder: Path) -> None:
     line = trace_of(other)
     assert "batch 2: the model or its loss raised RuntimeError: " in line
     assert "9" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "taken"),
+    [
+        ("(ehr, cxr)", "1 input (4×3 float32) and target (4×5 float32)"),
+        ("(cxr, ehr, y)", "2 inputs (4×5 float32, 4×3 float32) and target (4 int64)"),
+        ("(y, ehr, cxr)", "2 inputs (4 int64, 4×3 float32) and target (4×5 float32)"),
+        (
+            "{'ehr': cxr, 'cxr': ehr, 'y': y}",
+            "2 inputs (ehr: 4×5 float32, cxr: 4×3 float32) and target (4 int64)",
+        ),
+    ],
+)
+def test_a_batch_in_another_form_shows_what_it_was_taken_as(
+    own_folder: Path, change: str, taken: str
+) -> None:
+    other = foreign(own_folder, data=f"batches = [{change} for ehr, cxr, y in batches]")
+    line = trace_of(other)
+    assert "batch 1: the model or its loss raised " in line
+    assert line.endswith(f" (taken as {taken})\n")
+
+
+def test_shapes_that_a_loss_would_broadcast(own_folder: Path) -> None:
+    data = "batches = [(ehr, cxr, y.float()[:, None]) for ehr, cxr, y in batches]"
+    other = foreign(own_folder, data=data)
+    other.spec.write_text(other.spec.read_text().replace("cross_entropy", "mse"))
+    assert (
+        "batch 1: mse_loss needs a prediction and a target of one shape; got [4, 3] and [4, 1]"
+        in (trace_of(other))
+    )
 
 
 def test_model_that_does_not_stand_still(own_folder: Path) -> None:
@@ -153,8 +187,20 @@ def test_options_that_cannot_be_meant(
         (("--rank", "-1"), "--rank must be a whole number of at least 0"),
         (("--method", "hutch"), "--method must be 'hutch++' or 'hutchinson'; got 'hutch'"),
         (("--distribution", "normal"), "--distribution must be 'rademacher' or 'gaussian'"),
-        (("--engine", "pyhessian", "--method", "hutch++"), "method of engine 'pyhessian' must be"),
-        (("--method", "hutchinson", "--rank", "3"), "got 'rank'"),
+        (
+            ("--engine", "pyhessian", "--method", "hutch++"),
+            "--method must be 'hutchinson' (with --engine 'pyhessian'); got 'hutch++'",
+        ),
+        (
+            ("--engine", "pyhessian", "--rank", "3"),
+            "--rank is no setting (with --engine 'pyhessian'); there are --rtol, --probes, "
+            "--budget, --max-seconds, --distribution, --seed",
+        ),
+        (
+            ("--method", "hutchinson", "--rank", "3"),
+            "--rank is no setting (with --method 'hutchinson'); there are --rtol, --probes",
+        ),
+        (("--modality", "mri"), "Error: unknown modality 'mri'"),
     ],
 )
 def test_options_of_trace_that_cannot_be_meant(
@@ -187,8 +233,9 @@ def test_unwritable_out_is_refused_before_measuring(
 
     monkeypatch.setattr("sharpscope.subject.rebuild.load_subject", never)
     Path("file").touch()
-    line = failed("trace", ours, *modality, "--out", "file/x/y.json", code=2)
-    assert "cannot write file/x/y.json" in line
+    out = "file/x/y.json" if modality else "file/x"
+    line = failed("trace", ours, *modality, "--out", out, code=2)
+    assert f"cannot write {out}" in line
 
 
 def test_out_never_replaces_anything_but_a_result(own_folder: Path) -> None:

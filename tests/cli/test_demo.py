@@ -3,12 +3,15 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sharpscope_cli.story as story
 import torch
-from sharpscope_cli.story import Chapter
+from sharpscope_cli.progress import Line
+from sharpscope_cli.story import Chapter, Row, Story
 
+from sharpscope.results import EigenResult, Outcome, TraceResult
 from tests.cli.support import done, read_json, run
 
 TINY = (
@@ -41,20 +44,88 @@ def test_real_story_is_what_the_issue_asks_for() -> None:
 def test_table_checkpoints_and_the_sentence_to_type_next() -> None:
     text = done("demo", "--samples", "24")
     lines = text.splitlines()
-    assert re.match(r"model +modality +params", lines[1])
-    assert [line.split()[:2] for line in lines[2:6]] == [
-        ["avdigits-joint", "fou"],
-        ["avdigits-joint", "mor"],
-        ["avdigits-late", "fou"],
-        ["avdigits-late", "mor"],
-    ]
-    assert all("±" in line for line in lines[2:6])
+    assert re.match(r"modality +params", lines[1])
+    assert [line.split()[0] for line in lines[2:8]] == [
+        "avdigits-joint", "fou", "mor", "avdigits-late", "fou", "mor",
+    ]  # fmt: skip
+    assert ["±" in line for line in lines[2:8]] == [False, True, True, False, True, True]
+    assert all(len(line) <= 80 for line in lines[:-2])
     assert "over 24 training items" in " ".join(text.split())
     made = sorted(path.name for path in Path("runs").iterdir())
     assert made == ["avdigits-joint.pt", "avdigits-late.pt", "ehr-cxr.pt"]
     assert lines[-1] == "  sharpscope trace runs/ehr-cxr.pt --modality zer"
     _, *sentence = shlex.split(lines[-1])
     assert "Hessian trace of zer in runs/ehr-cxr.pt" in done(*sentence, "--samples", "24")
+
+
+def a_row(model: str, modality: str, **changes: Any) -> Row:
+    """Return a row with numbers of the size of the real ones."""
+    whole: dict[str, Any] = {"samples": 720, "loss": "fusion", "loss_value": 0.02, "seed": 0}
+    whole |= {"outcome": Outcome.CONVERGED, "method": "", "matvecs": 9.0, "seconds": 16.4}
+    whole |= {"modality": modality, "parameters": 16_784} | changes
+    value = whole.pop("value", 115.8)
+    found = TraceResult(
+        value=value,
+        standard_error=abs(value) * 0.018,
+        interval=None,
+        data_error=None,
+        probes=20,
+        normalized={"per_parameter": value / 16_784},
+        **whole,
+    )
+    ends = EigenResult(
+        eigenvalues=(value / 8, -value / 300),
+        residuals=(9e-4, 9e-4),
+        largest=value / 8,
+        smallest=-value / 300,
+        largest_magnitude=value / 8,
+        data_errors=None,
+        **whole,
+    )
+    scores = {"fusion": {"loss": 0.0173, "accuracy": 0.92}}
+    return Row(model=model, metrics={"train": scores, "test": scores}, trace=found, eigen=ends)
+
+
+def shown(rows: list[Row], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines of the table."""
+    line = Line(quiet=True)
+    told = Story(out_dir=Path("runs"), samples=720, seed=0, device="cpu", line=line, rows=rows)
+    story.show_story(told, quiet=True)
+    return capsys.readouterr().out.splitlines()
+
+
+ROWS = [("avdigits-joint", "image"), ("avdigits-joint", "audio"), ("avdigits-late", "image")]
+
+
+def test_table_of_numbers_as_they_come_is_one_table_in_80_columns(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert shown([a_row(*names) for names in ROWS], capsys) == [
+        "                 train train  test               trace /",
+        "modality params   loss  acc.  acc. trace ± error   param λ_max λ_min sec",
+        "avdigits-joint",
+        "  image  16,784 0.0173 0.920 0.920   115.8 ± 2.1  0.0069  14.5 -0.39  33",
+        "  audio  16,784 0.0173 0.920 0.920   115.8 ± 2.1  0.0069  14.5 -0.39  33",
+        "avdigits-late",
+        "  image  16,784 0.0173 0.920 0.920   115.8 ± 2.1  0.0069  14.5 -0.39  33",
+    ]
+
+
+@pytest.mark.parametrize("value", [-0.00311, 4.8e8, 115.8])
+@pytest.mark.parametrize("width", [80, 60, 40])
+def test_table_fits_any_width_and_loses_no_column(
+    value: float, width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [a_row(*names, value=value, parameters=11_345_678, seconds=99.0) for names in ROWS]
+    lines = shown(rows, capsys)
+    assert max(map(len, lines)) <= width
+    text = " ".join(" ".join(lines).split())
+    for header in ("params", "train", "test", "trace ± error", "λ_max", "λ_min", "sec"):
+        assert header in text
+    for cell in story.cells(rows[0])[1:]:
+        assert text.count(cell) >= len(rows)
+    assert lines.count("avdigits-joint") == lines.count("avdigits-late") > 0
 
 
 @pytest.mark.usefixtures("tiny")

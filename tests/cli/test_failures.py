@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import sharpscope as ss
 from tests.cli.support import failed, foreign, run
 
 BUG = "sharpscope.subject.rebuild.load_subject"
@@ -57,9 +58,8 @@ def test_factory_that_raises_is_one_line(own_folder: Path) -> None:
     assert "no disk" in line
 
 
-def test_results_done_before_a_failure_are_saved(
-    ours: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def mor_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     import sharpscope.measure as measure
 
     original = measure.trace
@@ -70,9 +70,52 @@ def test_results_done_before_a_failure_are_saved(
         return original(subject, modality, **settings)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(measure, "trace", second_fails)
-    result = run("trace", ours, "--samples", "16", "--probes", "2", "--out", "found")
+
+
+FEW = ("--samples", "16", "--probes", "2", "--rank", "0")
+
+
+@pytest.mark.usefixtures("mor_is_interrupted")
+@pytest.mark.parametrize(
+    ("options", "sentence", "kept"),
+    [
+        (("--out", "found"), "Kept in found: trace-tiny-fou.json", ["trace-tiny-fou.json"]),
+        (("--out", "found/mor.json", "--modality", "mor"), "Nothing was written.", []),
+        (("--modality", "mor", "--modality", "fou", "--out", "found"), "Nothing was written.", []),
+        ((), "Finished and lost: tiny · fou; --out FOLDER keeps each result as it comes.", None),
+        (("--modality", "mor"), "", None),
+    ],
+)
+def test_an_interrupt_says_which_results_are_kept(
+    ours: Path, options: tuple[str, ...], sentence: str, kept: list[str] | None
+) -> None:
+    result = run("trace", ours, *FEW, *options)
     assert result.exit_code == 130
-    assert [path.name for path in Path("found").iterdir()] == ["trace-tiny-fou.json"]
+    assert result.stdout == ""
+    assert result.stderr.strip() == f"Interrupted. {sentence}".strip()
+    assert kept is None or [path.name for path in Path("found").iterdir()] == kept
+    for name in kept or ():
+        assert ss.load(Path("found") / name).samples == 16
+
+
+def test_an_interrupt_after_the_one_result_names_its_file(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sharpscope_cli.progress.Line.clear", interrupted)
+    result = run("trace", ours, *FEW, "--modality", "mor", "--out", "mor.json")
+    assert result.stderr.strip() == "Interrupted. Kept mor.json"
+    assert Path("mor.json").is_file()
+
+
+def test_names_that_become_one_file_name_keep_both_results(ours: Path) -> None:
+    names = ("encoders.mo?*", "encoders.mo**")
+    options = [word for name in names for word in ("--modality", name)]
+    assert run("trace", ours, *FEW, *options, "--out", "found").exit_code == 0
+    found = {path.name: ss.load(path).modality for path in Path("found").iterdir()}
+    assert found == {
+        "trace-tiny-encoders.mo__.json": "encoders.mo?*",
+        "trace-tiny-encoders.mo__-2.json": "encoders.mo**",
+    }
 
 
 def test_terminal_without_unicode_shows_question_marks() -> None:

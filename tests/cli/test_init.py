@@ -30,7 +30,7 @@ def test_draft_filled_in_as_told_measures(own_folder: Path) -> None:
 def test_draft_left_as_it_is_names_the_places(own_folder: Path) -> None:
     foreign(own_folder)
     done("init", "theirs.pt")
-    assert "fill" in failed("trace", "theirs.pt", code=1)
+    assert "fill" in failed("trace", "theirs.pt", code=2)
 
 
 def test_out_json_and_quiet(own_folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from sharpscope.subject.rebuild import load_subject
-from tests.cli.support import done, foreign, read_json
+from tests.cli.support import done, failed, foreign, read_json
 
 
 def test_our_checkpoint(ours: Path) -> None:
@@ -63,6 +63,22 @@ def test_spec_without_encoders_owns_everything_as_shared(own_folder: Path) -> No
     text = done("show", other.checkpoint, "--spec", other.spec)
     assert "shared          67" in text
     assert "names no encoders: add [encoders]" in " ".join(text.split())
+
+
+def test_the_metric_of_a_spec_is_shown(own_folder: Path) -> None:
+    other = foreign(own_folder)
+    options = ("show", other.checkpoint, "--spec", other.spec)
+    assert "  metric" not in done(*options)
+    other.spec.write_text(other.spec.read_text() + '[metric]\nname = "auprc"\n')
+    assert "  metric  auprc\n" in done(*options)
+    assert read_json(*options)["metric"] == "auprc"
+
+
+def test_encoders_of_a_spec_that_are_wrong_name_it(own_folder: Path) -> None:
+    other = foreign(own_folder)
+    other.spec.write_text(other.spec.read_text().replace('"ehr_model"', '"ehr_modle"'))
+    line = failed("show", other.checkpoint, "--spec", other.spec, code=2)
+    assert f"{other.spec}: encoder pattern 'ehr_modle' of 'ehr' matches no parameter" in line
 
 
 def test_an_owner_of_single_parameters(own_folder: Path) -> None:

@@ -139,16 +139,39 @@ def test_split_loss_and_dtype_are_passed_on(ours: Path) -> None:
     assert found["loss"] == "mor"
 
 
+def test_the_batch_size_changes_the_data_error_and_no_other_number(ours: Path) -> None:
+    one = ("trace", ours, "--modality", "mor", "--samples", "32", "--probes", "30", "--rank", "0")
+    first, second = (read_json(*one, "--batch-size", size) for size in ("4", "16"))
+    for name in ("value", "standard_error", "loss_value"):
+        assert first[name] == pytest.approx(second[name], rel=1e-4)
+    assert first["data_error"] != pytest.approx(second["data_error"], rel=1e-2)
+    told = " ".join(done("trace", "--help").split())
+    assert "Changes time, memory and the data error, which is over batches; no other" in told
+
+
 def test_budget_spent_is_no_failure_and_says_what_to_change(ours: Path) -> None:
     one = ("trace", ours, "--samples", "32", "--rtol", "1e-9")
     text = done(*one, "--modality", "mor", "--budget", "4", "--rank", "0")
     assert "outcome        budget spent" in text
-    assert "raise --budget" in text
+    assert re.search(r"which needs about [\d,.e+]+ products \(", " ".join(text.split()))
+    assert "raise --budget" in " ".join(text.split())
     table = done(*one, "--budget", "4", "--rank", "0", "--quiet")
     assert table.count("budget spent") == 2
     assert "raise --budget" in table.replace("\n", " ")
     found = read_json(*one, "--modality", "mor", "--max-seconds", "0.01")
     assert found["outcome"] == "budget_spent"
+
+
+def test_more_samples_than_there_are_is_noted(ours: Path) -> None:
+    one = ("trace", ours, "--modality", "mor", "--probes", "2", "--rank", "0", "--split", "val")
+    there = read_json(*one)["samples"]
+    found = read_json(*one, "--samples", "1000000")
+    assert found["samples"] == there
+    note = f"1,000,000 samples were asked for and there are only {there:,}: all of them were"
+    assert found["notes"][0].startswith(note)
+    assert f"Note: {note}" in " ".join(done(*one, "--samples", "1000000").split())
+    exactly = read_json(*one, "--samples", str(there))
+    assert not any("asked for" in text for text in exactly["notes"])
 
 
 def test_pyhessian_engine_agrees_and_names_its_faults(ours: Path) -> None:
@@ -165,9 +188,17 @@ def test_pyhessian_engine_agrees_and_names_its_faults(ours: Path) -> None:
 
 
 def test_out_that_is_a_file_is_refused_where_several_come(ours: Path) -> None:
-    Path("taken").write_text("")
-    line = failed("trace", ours, "--out", "taken", code=2)
-    assert "--out taken is a file and several results can come" in line
+    Path("taken.txt").write_text("")
+    for name in ("taken.txt", "x.json"):
+        line = failed("trace", ours, "--out", name, code=2)
+        assert (
+            f"--out {name} names a file and several results can come: name a folder, such as"
+            in line
+        )
+        assert f" {Path(name).stem}/, or give one checkpoint and one --modality" in line
+    assert not Path("x.json").exists()
+    line = failed("trace", ours, ours, "--modality", "mor", "--out", "x.json", code=2)
+    assert "--out x.json names a file and several results can come" in line
 
 
 def test_out_that_is_a_folder_is_refused_where_one_comes(ours: Path) -> None:

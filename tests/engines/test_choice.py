@@ -29,24 +29,29 @@ def test_engines_give_the_same_numbers_under_their_own_methods():
         (
             "trace",
             {"engine": "pyhessian", "method": "hutch++"},
-            "method of engine 'pyhessian' must be 'hutchinson'; got 'hutch++'",
+            "method must be 'hutchinson' (with engine 'pyhessian'); got 'hutch++'",
         ),
         (
             "trace",
             {"engine": "pyhessian", "rank": 5},
-            "setting of PyHessianTrace must be 'rtol', 'probes', 'budget', 'max_seconds', "
-            "'distribution' or 'seed'; got 'rank'",
+            "rank is no setting (with engine 'pyhessian'); there are rtol, probes, budget, "
+            "max_seconds, distribution, seed",
         ),
-        ("trace", {"method": "hutchinson", "rank": 5}, "setting of Hutchinson must be"),
+        (
+            "trace",
+            {"method": "hutchinson", "rank": 5},
+            "rank is no setting (with method 'hutchinson')",
+        ),
+        ("trace", {"rotl": 1}, "(with method 'hutch++'); did you mean 'rtol'?; there are rtol, "),
         (
             "eigenvalues",
             {"engine": "pyhessian", "k": 2},
-            "k of engine 'pyhessian' must be 1; got 2",
+            "k must be 1 (with engine 'pyhessian'); got 2",
         ),
         (
             "eigenvalues",
             {"engine": "pyhessian", "keep_vectors": True},
-            "setting of PyHessianEigenvalue must be 'rtol', 'budget', 'max_seconds' or 'seed'",
+            "keep_vectors is no setting (with engine 'pyhessian'); there are rtol, budget, ",
         ),
     ],
 )

@@ -178,7 +178,7 @@ def test_pyhessian_not_installed(ask: Callable[[], Any]):
         (lambda: PyHessianTrace(probes=1), "probes must be a whole number of at least 2 "),
         (
             lambda: PyHessianTrace(distribution="gaussian"),
-            "distribution of engine 'pyhessian' must be 'rademacher'; got 'gaussian'",
+            "distribution must be 'rademacher' (with engine 'pyhessian'); got 'gaussian'",
         ),
         (lambda: PyHessianEigenvalue(rtol=-1), "rtol must be a finite number above 0; got -1"),
         (lambda: PyHessianEigenvalue(budget=0), "budget must be a whole number of at least 2 "),

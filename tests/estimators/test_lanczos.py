@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import sharpscope as ss
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Progress, TopEigenvalues
 from sharpscope.operators import DenseOperator, Products
@@ -154,3 +155,20 @@ def test_data_errors_are_those_of_the_batches_quotients():
 def test_settings_are_checked_at_the_door(settings: dict[str, float], sentence: str):
     with pytest.raises(MisuseError, match=sentence):
         TopEigenvalues(**settings)  # pyright: ignore[reportArgumentType]
+
+
+def test_no_more_eigenvalues_than_rows():
+    with pytest.raises(
+        MisuseError, match=r"^k must be at most 3, the rows of the operator; got 4$"
+    ):
+        TopEigenvalues(k=4)(DenseOperator(torch.eye(3)))
+
+
+def test_no_more_eigenvalues_than_parameters_whatever_the_budget():
+    subject = problems.subject_of(problems.build("layer_norm"))
+    dim = subject.select("ehr").dim
+    for k in (dim + 1, 10**6):
+        with pytest.raises(MisuseError, match=f"^k must be at most {dim}, the parameters of 'ehr'"):
+            ss.eigenvalues(subject, "ehr", k=k)
+    with pytest.raises(MisuseError, match=r"^k must be a whole number of at least 1; got 1\.5$"):
+        ss.eigenvalues(subject, "ehr", k=1.5)  # pyright: ignore[reportArgumentType]

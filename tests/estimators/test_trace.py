@@ -284,3 +284,14 @@ def test_settings_can_be_printed_compared_and_changed():
     assert first == Hutchinson(rtol=0.1)
     assert replace(first, seed=2) != first
     assert "rtol=0.1" in repr(first)
+
+
+@pytest.mark.parametrize("kind", [Hutchinson, HutchPlusPlus])
+def test_the_products_needed_are_foretold_within_a_factor_of_two(kind: type[Hutchinson]):
+    operator = DenseOperator(with_spectrum(torch.linspace(-0.2, 1, 300).double()))
+    short = kind(rtol=0.005, budget=100)(operator)
+    assert short.outcome == "budget_spent"
+    assert short.needed is not None
+    whole = kind(rtol=0.005, budget=10**6)(operator)
+    assert whole.outcome == "converged"
+    assert 0.5 < short.needed / whole.matvecs < 2

@@ -59,16 +59,47 @@ def an_eigen(**changes: Any) -> EigenResult:
 def test_reprs_say_the_value_the_method_and_the_cost():
     assert repr(a_trace()) == "TraceResult(925.6 ± 8.7, hutch++, 48 products, 12.3 s)"
     assert repr(a_trace(value=None)) == "TraceResult(not finite, hutch++, 48 products, 12.3 s)"
-    assert repr(an_eigen()) == "EigenResult(λ_max 3, λ_min -1, lanczos, 48 products, 12.3 s)"
+    assert (
+        repr(an_eigen()) == "EigenResult(λ_max 3.0000, λ_min -1.000, lanczos, 48 products, 12.3 s)"
+    )
     one_end = an_eigen(largest=None, smallest=None, largest_magnitude=-3.0)
     assert repr(one_end).startswith("EigenResult(largest |λ| -3, lanczos")
     none = an_eigen(largest=None, smallest=None, largest_magnitude=None)
     assert repr(none).startswith("EigenResult(not finite, lanczos")
 
 
+@pytest.mark.parametrize(
+    ("changes", "needed", "told"),
+    [
+        # 24 probes and 24 products before them; the error must fall from 20 to 10: four times 24.
+        ({"standard_error": 20.0, "value": 1000.0}, 120, "about 120 products (31 s at this pace)"),
+        (
+            {"standard_error": 30.0, "value": -100.0},
+            24 + 24 * 900,
+            "about 22,000 products (5,600 s",
+        ),
+        ({"standard_error": 1.0, "value": 1e-6}, 24 + 24e16, "about 2e+17 products (6e+16 s at"),
+        ({"standard_error": 0.1, "value": 1e3, "probes": 4}, 54, "about 54 products"),
+        ({"settings": {"rtol": 0.01, "probes": 500}}, 524, "about 520 products"),
+        ({"value": 0.0}, None, "was reached: raise --budget"),
+        ({"value": None}, None, "was reached: raise --budget"),
+        ({"settings": {}}, None, "was reached: raise --budget"),
+    ],
+)
+def test_a_spent_budget_tells_how_many_products_the_target_needs(
+    changes: dict[str, Any], needed: float | None, told: str
+):
+    found = a_trace(outcome=Outcome.BUDGET_SPENT, **changes)
+    assert found.needed == (None if needed is None else pytest.approx(needed))
+    assert told in found.advice
+    assert "--budget or --max-seconds, or accept the error with a larger --rtol." in found.advice
+    assert found.to_dict()["advice"] == found.advice
+    assert "needed" not in found.to_dict()
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_every_outcome_has_advice(outcome: Outcome):
-    found = a_trace(outcome=outcome)
+    found = a_trace(outcome=outcome, standard_error=None)
     assert found.advice == outcome.advice == found.to_dict()["advice"]
     assert found.advice.endswith(".")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sharpscope.results.record import significant
+from sharpscope.results.record import significant, within
 from sharpscope.results.trace import with_error
 
 
@@ -42,3 +42,41 @@ def test_with_error(value: float | None, error: float | None, text: str):
 )
 def test_significant(value: float, digits: int, text: str):
     assert significant(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "bound", "text"),
+    [
+        (20.5437, 0.0183, "20.54"),
+        (20.5, 0.0183, "20.50"),
+        (-0.3318, 0.0183, "-0.33"),
+        (0.0004, 0.0183, "0.00"),
+        (-0.0004, 0.0183, "0.00"),
+        (0.0, 0.0183, "0.00"),
+        (9.996, 0.01, "10.00"),
+        (123.4, 20.0, "120"),
+        (20543.0, 300.0, "20500"),
+        (7.0, 20.0, "10"),
+        (1.0, 20.0, "0"),
+        (1234567.0, 1234.0, "1235000"),
+        (12345678.0, 1.0, "1.23457e+07"),
+        (1.234e-8, 1e-10, "1.23e-08"),
+        (1e-12, 1e-10, "0"),
+        (3.0, 0.0, "3.00000"),
+        (0.0, 0.0, "0.00000"),
+        (3.14159265, 1e-12, "3.14159"),
+        (925.62, float("nan"), "925.6"),
+        (None, 1.0, "not finite"),
+        (float("nan"), 1.0, "not finite"),
+    ],
+)
+def test_a_value_within_its_bound(value: float | None, bound: float, text: str):
+    assert within(value, bound) == text
+
+
+def test_fewer_digits_may_be_asked_for():
+    assert [within(v, 1e-6, 3) for v in (20.5437, -0.33181, 1234.5)] == [
+        "20.5",
+        "-0.332",
+        "1.23e+03",
+    ]

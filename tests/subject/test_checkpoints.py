@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.checkpoints import read_checkpoint
 
 
@@ -99,24 +99,24 @@ def test_extra_state_of_a_module_does_not_hide_its_tensors(tmp_path: Path):
 def test_several_state_dicts_are_listed_and_one_must_be_chosen(tmp_path: Path):
     path = saved(tmp_path / "a.pt", {"model": state(), "ema": state()})
     read = read_checkpoint(path)
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(SpecError) as caught:
         read.state()
     assert str(caught.value) == (
         f"{path} holds several state dicts, 'model' (2 tensors), 'ema' (2 tensors): choose one "
         'with state = "model" in [model] of sharpscope.toml'
     )
     assert same(read.state("ema"), state())
-    with pytest.raises(CheckpointError) as caught:
-        read.state("modle")
+    with pytest.raises(SpecError) as caught:
+        read.state("modle", spec="my.toml")
     assert str(caught.value) == (
-        f"{path} has no state dict under 'modle'; did you mean 'model'?; there are 'model' "
-        "(2 tensors), 'ema' (2 tensors)"
+        f"{path} has no state dict under 'modle', the state of [model] in my.toml; did you mean "
+        "'model'?; there are 'model' (2 tensors), 'ema' (2 tensors)"
     )
 
 
 def test_a_key_for_a_state_dict_at_the_root_is_too_much(tmp_path: Path):
     path = saved(tmp_path / "a.pt", state())
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(SpecError) as caught:
         read_checkpoint(path).state("state_dict")
     assert str(caught.value) == (
         f"{path} has its state dict at the root and nothing under 'state_dict': delete the line "

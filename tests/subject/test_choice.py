@@ -55,13 +55,18 @@ def test_neither_recipe_nor_spec_shows_the_lines_to_write(
         '\n\nmodel.factory = "my_project.models:build"\n'
         'data.test = "my_project.data:test_loader"\n'
         'loss.name = "cross_entropy"\n'
-        'encoders.ehr = "ehr_model"\n'
-        'encoders.cxr = ["cxr_model_spec", "cxr_proj"]'
+        "[encoders]\n"
+        'ehr = "ehr_model"\n'
+        'cxr = ["cxr_model_spec", "cxr_proj"]'
     )
     lines = message.partition("\n\n")[2]
     (tmp_path / "work" / "sharpscope.toml").write_text(lines)
+    assert len(lines.splitlines()) == 6
     found = resolve_spec(read)
     assert found is not None
+    assert (found.model.target, list(found.data)) == ("my_project.models:build", ["test"])
+    assert found.loss is not None
+    assert found.loss.name == "cross_entropy"
     assert found.encoders["cxr"] == ("cxr_model_spec", "cxr_proj")
 
 

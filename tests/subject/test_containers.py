@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import shutil
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -65,9 +66,11 @@ def test_no_such_file(tmp_path: Path):
 
 
 def test_a_folder(tmp_path: Path):
-    assert refused(tmp_path) == f"{tmp_path} is a folder; name a checkpoint file in it"
+    assert refused(tmp_path, MisuseError) == (
+        f"{tmp_path} is a folder; name a checkpoint file in it"
+    )
     saved(tmp_path / "best.ckpt", state())
-    assert refused(tmp_path) == (
+    assert refused(tmp_path, MisuseError) == (
         f"{tmp_path} is a folder; name a checkpoint file in it, such as 'best.ckpt'"
     )
 
@@ -243,5 +246,22 @@ def test_a_trusted_pickle_whose_code_is_not_here(tmp_path: Path):
     path.write_bytes(b"\x80\x02cno_such_package\nNet\n.")
     assert refused(path, trust=True) == (
         f"{path} cannot be unpickled, trusted as it is: ModuleNotFoundError: No module named "
-        "'no_such_package'; the code that wrote it must be importable here"
+        "'no_such_package'; the code that wrote it must be importable here (modules are looked for "
+        f"in {Path.cwd()} first)"
     )
+
+
+def test_a_trusted_pickle_finds_its_code_in_the_folder_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_pickled_a.py").write_text("raise SystemExit('usage: train.py')")
+    path = tmp_path / "a.pt"
+    path.write_bytes(b"\x80\x02cown_pickled_a\nNet\n.")
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(path, trust=True, code=tmp_path)
+    assert str(caught.value) == (
+        f"{path} cannot be unpickled, trusted as it is: SystemExit: usage: train.py; the code that "
+        f"wrote it must be importable here (modules are looked for in {tmp_path} first)"
+    )
+    assert sys.path[0] == str(tmp_path)

@@ -119,19 +119,19 @@ def test_what_a_draft_suggests_in_comments_is_right_as_well(tmp_path: Path):
     draft = filled(draft_spec(read_checkpoint(saved(tmp_path / "a.pt", state("ehr.a", "cxr.b")))))
     suggested = [line for line in draft.splitlines() if re.match(r"# (\w+ = |\[)", line)]
     assert [line.split()[1] for line in suggested] == [
-        "kwargs", "prefix", "train", "val", "factory", "call", "target",
+        "kwargs", "prefix", "ignore", "train", "val", "factory", "call", "target",
         "[loss.unimodal]", "ehr", "[metric]", "name",
     ]  # fmt: skip
 
     def without_marks(*chosen: str) -> Path:
         lines = [line[2:] if line in chosen else line for line in draft.splitlines()]
-        if suggested[4] in chosen:
+        if suggested[5] in chosen:
             lines.remove(next(line for line in lines if line.startswith('name = "mse"')))
         out = tmp_path / "sharpscope.toml"
         out.write_text("\n".join(lines))
         return out
 
-    for line in suggested[:7]:
+    for line in suggested[:8]:
         out = without_marks(line)
         assert tomllib.loads(out.read_text()) != tomllib.loads(draft)
         read_spec(out)

@@ -149,6 +149,21 @@ def test_element_weights_are_what_the_mean_divides_by(function: Any):
     assert one.total.item() / one.weight == pytest.approx(loss(SCORES, BINARY).item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("loss", ["mse", nn.MSELoss(), functional.l1_loss, nn.HuberLoss()])
+@pytest.mark.parametrize("shapes", [((8, 1), (8,)), ((8,), (8, 1)), ((8, 3), (8, 4))])
+def test_shapes_that_torch_would_broadcast_are_refused(loss: Any, shapes: tuple[Any, Any]):
+    measured = as_batch_loss(loss, length=length)
+    output, target = (torch.ones(shape) for shape in shapes)
+    with pytest.raises(SubjectError) as caught:
+        measured(nn.Identity(), (output, target))
+    said = str(caught.value).partition(" ")[2]
+    assert said == (
+        f"needs a prediction and a target of one shape; got {list(shapes[0])} and "
+        f"{list(shapes[1])}: reshape one of them in the model or in the data"
+    )
+    assert measured(nn.Identity(), (output, output)) == LossSum(torch.tensor(0.0), output.numel())
+
+
 def test_names_are_the_torch_losses():
     for name, function in NAMED_LOSSES.items():
         target = INDEX if name == "cross_entropy" else BINARY

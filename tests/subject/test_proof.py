@@ -190,8 +190,15 @@ def test_an_error_without_a_message_and_one_of_many_lines():
 
         return Acting(act)
 
-    fails("batch 1: the model or its loss raised KeyError: no message$", model=raising(KeyError()))
-    fails("raised ValueError: one two$", model=raising(ValueError("one\n   two")))
+    taken = r" \(taken as 1 input \(4×3 float32\) and target \(4 int64\)\)$"
+    fails(
+        f"batch 1: the model or its loss raised KeyError: no message{taken}",
+        model=raising(KeyError()),
+    )
+    fails(f"raised ValueError: one two{taken}", model=raising(ValueError("one\n   two")))
+    # What a callable makes of a batch is its own business.
+    own: Any = lambda model, batch: model(batch[0])  # noqa: E731
+    fails("raised ValueError: three$", model=raising(ValueError("three")), loss=own)
 
 
 def test_a_batch_of_another_form_is_numbered():

@@ -84,7 +84,9 @@ class Foreign:
     def write(self, text: str):
         self.spec.write_text(text.replace("{module}", self.module))
 
-    def refused(self, error: type[Exception] = SpecError, **options: Any) -> str:
+    def refused(
+        self, error: type[Exception] | tuple[type[Exception], ...] = SpecError, **options: Any
+    ) -> str:
         with pytest.raises(error) as caught:
             load_subject(self.path, self.spec, **options)
         assert "\n" not in str(caught.value)
@@ -246,3 +248,24 @@ def test_notes_tell_what_was_changed_while_loading(foreign: Foreign):
         "The checkpoint was trusted: its pickle was run.",
     )
     assert loaded.provenance["notes"] == list(loaded.notes)
+
+
+def test_messages_name_the_spec_that_was_read_whatever_it_is_called(foreign: Foreign):
+    foreign.spec = foreign.folder / "mine.toml"
+    foreign.write(SPEC)
+    with pytest.raises(MisuseError) as caught:
+        load_subject(foreign.path, foreign.spec).loss("total")
+    assert str(caught.value).endswith(f": add [loss.unimodal] to {foreign.spec}")
+    foreign.write(SPEC.replace('"cxr_model"', '"cxr_modle"'))
+    assert foreign.refused().startswith(
+        f"{foreign.spec}: encoder pattern 'cxr_modle' of 'cxr' matches no parameter; did you mean "
+        "'cxr_model'?"
+    )
+    foreign.write(SPEC.replace('"cxr_model"', '"ehr_model"'))
+    assert foreign.refused().startswith(
+        f"{foreign.spec}: parameter 'ehr_model.weight' is owned twice, by 'ehr' and by 'cxr'"
+    )
+    for line in ('state = "ema"', 'prefix = "net."', "kwargs = { hidden = 3 }"):
+        foreign.write(SPEC.replace(':build"', f':build"\n{line}'))
+        assert str(foreign.spec) in foreign.refused((SpecError, CheckpointError))
+        assert "sharpscope.toml" not in foreign.refused((SpecError, CheckpointError))

@@ -16,6 +16,7 @@ factory = "my_project.models:build"
 kwargs = { hidden = 256, pad = "<pad>" }
 state = "state_dict"
 prefix = "model."
+ignore = ["criterion", "*.old"]
 [data]
 kwargs = { root = "x" }
 test = "my_project.data:test_loader"
@@ -65,6 +66,7 @@ def test_everything_that_a_spec_can_say(spec: Any):
     assert read.model.target == "my_project.models:build"
     assert read.model.kwargs == {"hidden": 256, "pad": "<pad>"}
     assert (read.state, read.prefix, read.metric) == ("state_dict", "model.", "auprc")
+    assert read.ignore == ("criterion", "*.old")
     assert list(read.data) == ["train", "test"]
     assert read.data["train"].kwargs == {"root": "x", "split": "train"}
     assert read.data["test"].kwargs == {"root": "x"}
@@ -103,7 +105,9 @@ CONTENTS = [
     ("[modle]", "unknown section [modle]; did you mean 'model'?; there are model, data, loss, "
      "metric, encoders"),
     (LEAST + "model.kwarg = 1", "unknown key model.kwarg; did you mean 'kwargs'?; [model] takes "
-     "factory, kwargs, state, prefix"),
+     "factory, kwargs, state, prefix, ignore"),
+    (LEAST + "model.ignore = []", "model.ignore must be a module path or a glob in quotes, or a "
+     "list of them; got []"),
     (LEAST + "data.tset = 1", "unknown key data.tset; did you mean 'test'?; [data] takes train, "
      "val, test, factory, kwargs"),
     (LEAST + "loss.weight = 1", "unknown key loss.weight; [loss] takes name, factory, kwargs, "
@@ -136,6 +140,8 @@ CONTENTS = [
      "list of them; got []"),
     (LEAST + 'encoders.cxr = ["a", 1]', "encoders.cxr must be a module path or a glob in quotes, "
      "or a list of them; got ['a', 1]"),
+    (LEAST + 'metric.name = "acc"', "metric.name must be 'accuracy' or 'auprc'; got 'acc'; did you "
+     "mean 'accuracy'?"),
     ('model.factory = "<module:function>"', "model.factory is not filled in yet: replace "
      '"<...>" in each line marked "<- fill in"'),
     (LEAST + 'data.test = "<x>"\nloss.name = "<y>"\nencoders."<m>" = "<p>"',

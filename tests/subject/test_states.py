@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sharpscope.errors import CheckpointError
+from sharpscope.errors import CheckpointError, SpecError
 from sharpscope.subject.states import load_state
 from sharpscope.subject.wrappers import prefixes
 
@@ -96,11 +96,60 @@ def test_a_prefix_takes_only_what_lies_under_it():
         assert_loaded(model, state)
 
 
+def test_tensors_to_ignore_are_left_out_and_said():
+    extra = {"aux.0.weight": torch.ones(2), "aux.0.bias": torch.ones(2), "cxr.old": torch.ones(1)}
+    for before in ("", "module.", "model.module."):
+        model = Two()
+        state = numbers(model)
+        file = renamed(state | extra, before)
+        assert load_state(model, file, ignore=["aux", "*.old"]) == (
+            f"3 tensors of the file were ignored, as the spec says ({before}aux.0.weight, "
+            f"{before}aux.0.bias, {before}cxr.old).",
+        )
+        assert_loaded(model, state)
+    with_other = renamed(numbers(Two()) | extra, "net.") | {"criterion.weight": torch.ones(2)}
+    for patterns in (["aux.*", "cxr.old"], ["net.aux", "net.cxr.old"]):
+        model = Two()
+        load_state(model, with_other, prefix="net", ignore=patterns)
+        assert_loaded(model, state)
+
+
+def test_tensors_that_are_too_many_come_with_the_line_that_ignores_them():
+    file = numbers(Two()) | {"aux.0.weight": torch.ones(2), "aux.0.bias": torch.ones(2)}
+    file["cxr.old"] = torch.ones(1)
+    assert failure(Two(), file, source="a.pt") == (
+        "a.pt does not fit the model: tensors unexpected 3 ('aux.0.weight', 'aux.0.bias', "
+        "'cxr.old'); the model has no place for them: build it as it was trained (kwargs in "
+        '[model] of my.toml), or leave them out with ignore = ["aux", "cxr.old"] there'
+    )
+    load_state(Two(), file, ignore=["aux", "cxr.old"])
+    wrapped = renamed(file, "module.")
+    assert 'ignore = ["module.aux", "module.cxr.old"] there' in failure(Two(), wrapped)
+    load_state(Two(), wrapped, ignore=["module.aux", "module.cxr.old"])
+    under = renamed(file, "net.") | {"criterion.weight": torch.ones(2)}
+    assert 'ignore = ["aux", "cxr.old"] there' in failure(Two(), under, prefix="net.")
+
+
+def test_a_pattern_to_ignore_that_matches_nothing_is_refused():
+    file = numbers(Two()) | {"aux.weight": torch.ones(2)}
+    assert failure(Two(), file, SpecError, ignore=["aux", "cxx.0"]) == (
+        "my.toml: ignore pattern 'cxx.0' matches no tensor of the checkpoint; did you mean "
+        "'cxr.0'?; correct or delete it in [model]"
+    )
+
+
+def test_what_the_model_needs_cannot_be_ignored():
+    assert failure(Two(), numbers(Two()), ignore=["head", "cxr.1.num_batches_tracked"]) == (
+        "the checkpoint does not fit the model: tensors missing 2 of 11 ('head.weight', "
+        "'head.bias'); ignore in [model] of my.toml leaves out what the model needs: shorten it"
+    )
+
+
 def test_an_unknown_prefix_names_what_there_is():
     file = renamed(numbers(Two()), "network.") | {"criterion.weight": torch.ones(2)}
-    assert failure(Two(), file, prefix="netwrk") == (
-        "the checkpoint has no tensor under the prefix 'netwrk'; did you mean 'network.'?; its "
-        "names begin with 'network.', 'criterion.'"
+    assert failure(Two(), file, SpecError, prefix="netwrk") == (
+        "the checkpoint has no tensor under 'netwrk', the prefix of [model] in my.toml; did you "
+        "mean 'network.'?; its names begin with 'network.', 'criterion.'"
     )
 
 
@@ -167,11 +216,13 @@ def test_extra_state_is_handed_to_its_module():
     assert model.count == 5
 
 
-def failure(model: nn.Module, state: Any, **options: Any) -> str:
+def failure(
+    model: nn.Module, state: Any, error: type[Exception] = CheckpointError, **options: Any
+) -> str:
     """Return the one-line refusal, and prove that the model is unchanged after it."""
     before = copy.deepcopy(dict(model.state_dict()))
-    with pytest.raises(CheckpointError) as caught:
-        load_state(model, state, **options)
+    with pytest.raises(error) as caught:
+        load_state(model, state, **({"spec": "my.toml"} | options))
     after = model.state_dict()
     for name, value in before.items():
         assert (
@@ -201,7 +252,13 @@ def test_another_size_shows_both_shapes_and_asks_for_the_kwargs():
         "the checkpoint does not fit the model: tensors different 9 ('ehr.weight' is [6, 3] in the "
         "file and [4, 3] in the model; 'ehr.bias' is [6] in the file and [4] in the model; "
         "'cxr.0.weight' is [6, 5] in the file and [4, 5] in the model; and 6 more); build the "
-        "model as it was trained: compare the kwargs in [model] of sharpscope.toml"
+        "model as it was trained: compare the kwargs in [model] of my.toml"
+    )
+
+
+def test_a_recipe_that_builds_another_model():
+    assert failure(Two(hidden=4), numbers(Two(hidden=6)), spec=None).endswith(
+        "; its recipe builds another model here: it was changed, or saved by another version"
     )
 
 
@@ -219,7 +276,7 @@ def test_another_architecture():
 def test_a_prefix_that_would_fit_is_suggested(before: str):
     file = renamed(numbers(Two()), before) | {"criterion.weight": torch.ones(2)}
     assert failure(Two(), file).endswith(
-        f'all of it is there under one prefix: set prefix = "{before}" in [model]'
+        f'all of it is there under one prefix: set prefix = "{before}" in [model] of my.toml'
     )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from sharpscope.datasets import Split, load_dataset
 from sharpscope.models import MultimodalModel, SumFusion
 from sharpscope.recipes import build_dataset, build_model, parse_recipe
+from sharpscope.subject.specs import METRICS
 from sharpscope.training import evaluate
 from sharpscope.training.metrics import evaluating
 
@@ -55,6 +56,13 @@ def test_auprc_of_each_label_and_the_labels_without_positives():
     assert metrics["excluded"] == ["z"]
     wanted = nn.functional.binary_cross_entropy_with_logits(scores, target).item()
     assert metrics["loss"] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_what_a_spec_may_name_is_what_is_reported_here():
+    split = Split(inputs={"a": torch.ones(2, 2)}, target=torch.tensor([0, 1]))
+    labels = Split(inputs={"a": torch.ones(2, 2)}, target=torch.eye(2))
+    reported = [evaluate(passing(2, "a"), part, classes="xy")["a"] for part in (split, labels)]
+    assert set(METRICS) <= {name for scores in reported for name in scores}
 
 
 def test_no_positive_at_all_is_no_number():

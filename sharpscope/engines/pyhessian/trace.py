@@ -45,7 +45,7 @@ class PyHessianTrace(ProbeSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("distribution of engine 'pyhessian'", self.distribution, ["rademacher"])
+        one_of("distribution", self.distribution, ["rademacher"], "with engine 'pyhessian'")
         library()
 
     def __call__(
