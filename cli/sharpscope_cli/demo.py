@@ -19,15 +19,14 @@ from sharpscope_cli.params import count
 @click.option(
     "--samples",
     type=count(1),
-    default=720,
     metavar="N",
-    help="Training items of avdigits that curvature is measured on; there are 2160.",
+    help="Measure curvature on the first N training items of avdigits.  [default: all 2,160]",
 )
 @SEED
 @DEVICE
 @everywhere
 def command(
-    out_dir: Path, samples: int, seed: int, device: str, as_json: bool, quiet: bool
+    out_dir: Path, samples: int | None, seed: int, device: str, as_json: bool, quiet: bool
 ) -> None:
     """The whole story on embedded data, in about two minutes.
 

@@ -99,6 +99,8 @@ def _loaded(request: Request, path: Path, device: str) -> "Subject":
         batch_size=request.batch_size,
         device=device,
         dtype=request.dtype,
+        replay=request.replay,
+        memory=request.memory,
         trust=request.trust,
     )
     subject.loss(request.loss)  # an unknown loss is refused before any work

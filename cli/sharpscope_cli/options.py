@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from sharpscope_cli.params import POSITIVE, Registered, count
+from sharpscope_cli.params import POSITIVE, Memory, Registered, count
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -29,6 +29,8 @@ class Request:
     rtol: float
     budget: int
     max_seconds: float | None
+    replay: bool
+    memory: int | None
     spec: Path | None
     trust: bool
     out: Path | None
@@ -143,6 +145,21 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
             type=POSITIVE,
             metavar="X",
             help="Seconds that each measurement may take.  [default: no limit]",
+        ),
+        click.option(
+            "--memory",
+            type=Memory(),
+            metavar="SIZE",
+            help="Memory that recorded outputs and kept graphs may take, such as 2GiB; with less, "
+            "more is computed again.  [default: half of what is free]",
+        ),
+        click.option(
+            "--no-replay",
+            "replay",
+            flag_value=False,
+            default=True,
+            show_default=False,
+            help="Run the whole model every time, also what does not depend on the encoder.",
         ),
         SPEC,
         TRUST,

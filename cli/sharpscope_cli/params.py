@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -67,6 +67,34 @@ class Assignment(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
                 f"{_called(param)} must be NAME=VALUE, such as lr=0.001; got {value!r}"
             )
         return name.strip(), text.strip()
+
+
+class Memory(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """An amount of memory, such as ``500MB`` or ``2GiB``, read as bytes."""
+
+    name = "memory"
+    units: ClassVar[dict[str, int]] = {
+        "": 1,
+        "b": 1,
+        "kb": 10**3,
+        "mb": 10**6,
+        "gb": 10**9,
+        "tb": 10**12,
+        "kib": 2**10,
+        "mib": 2**20,
+        "gib": 2**30,
+        "tib": 2**40,
+    }
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number of bytes."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-zA-Z]*)", str(value).strip())
+        if found is None or found[2].lower() not in self.units:
+            wanted = "an amount of memory, such as 500MB or 2GiB"
+            raise MisuseError(f"{_called(param)} must be {wanted}; got {value!r}")
+        return int(float(found[1]) * self.units[found[2].lower()])
 
 
 def count(least: int, why: str = "") -> Checked:

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from sharpscope.measure import eigenvalues, trace
+from sharpscope.estimators import HutchPlusPlus, Krylov, TopEigenvalues
+from sharpscope.operators import HessianOperator
 from sharpscope.recipes import parse_recipe
 from sharpscope.results import EigenResult, TraceResult, check_writable
 from sharpscope.results.record import significant
@@ -77,7 +78,7 @@ class Story:
 
     Args:
         out_dir: Where checkpoints go.
-        samples: Training items to measure on.
+        samples: Training items to measure on; all where left out.
         seed: Of training and of probes.
         device: Where.
         line: Shows the progress.
@@ -87,7 +88,7 @@ class Story:
     """
 
     out_dir: Path
-    samples: int
+    samples: int | None
     seed: int
     device: str
     line: Line
@@ -153,7 +154,7 @@ class Story:
                 for row in self.rows
             ],
             "checkpoints": [str(self.path(chapter)) for chapter in self.chapters],
-            "samples": self.samples,
+            "samples": self.rows[0].trace.samples,
             "seconds": self.seconds,
             "next": self.next,
         }
@@ -163,15 +164,13 @@ class Story:
         for modality in subject.owners.modalities:
             what = f"measure {chapter.name}, {modality}"
             self.line.stage(what)
-            found = trace(
-                subject, modality, seed=self.seed, watcher=Watch(self.line, f"{what}: trace")
-            )
-            ends = eigenvalues(
-                subject,
-                modality,
-                seed=self.seed,
-                watcher=Watch(self.line, f"{what}: eigenvalues", bound=True),
-            )
+            operator = HessianOperator(subject, modality)
+            with operator.session():  # one basis for both
+                krylov = Krylov(operator, self.seed)
+                watcher = Watch(self.line, f"{what}: eigenvalues", bound=True)
+                ends = TopEigenvalues(seed=self.seed)(operator, watcher=watcher, krylov=krylov)
+                watcher = Watch(self.line, f"{what}: trace")
+                found = HutchPlusPlus(seed=self.seed)(operator, watcher=watcher, krylov=krylov)
             self.rows.append(Row(model=chapter.name, metrics=metrics, trace=found, eigen=ends))
 
 

@@ -30,7 +30,8 @@ from sharpscope_cli.params import Registered, count
     "--rank",
     type=count(0),
     metavar="N",
-    help="Vectors whose part hutch++ takes exactly.  [default: 20]",
+    help="Vectors whose part hutch++ as published takes exactly, two products each.  "
+    "[default: as many as pay for themselves, one product each]",
 )
 @click.option(
     "--distribution",

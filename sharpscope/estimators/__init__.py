@@ -3,6 +3,7 @@
 from sharpscope.estimators.cost import Progress as Progress
 from sharpscope.estimators.hutchinson import Hutchinson as Hutchinson
 from sharpscope.estimators.hutchplusplus import HutchPlusPlus as HutchPlusPlus
+from sharpscope.estimators.krylov import Krylov as Krylov
 from sharpscope.estimators.lanczos import TopEigenvalues as TopEigenvalues
 
-__all__ = ["HutchPlusPlus", "Hutchinson", "Progress", "TopEigenvalues"]
+__all__ = ["HutchPlusPlus", "Hutchinson", "Krylov", "Progress", "TopEigenvalues"]

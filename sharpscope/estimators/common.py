@@ -42,4 +42,5 @@ def record(
         "seed": settings["seed"],
         "settings": {k: v for k, v in settings.items() if k != "seed"} | {"operator": report.name},
         "provenance": report.provenance,
+        "replayed": report.replayed,
     }

@@ -12,9 +12,10 @@ from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
 from sharpscope.estimators.statistics import Mean, mean, probes_needed
 from sharpscope.operators import Products, SymmetricOperator
 
-# Steps without gain that are allowed before the basis is taken as it is: a share of the products
-# that the best size so far asks for, so that a flat spectrum costs little more than plain probes.
-_PATIENCE, _LEAST = 0.15, 4
+# A step of the basis pays if it saves two probes: pilots are few, and what they show is half luck.
+# Steps that do not pay are allowed up to a share of the products that are expected in all, so that
+# a flat spectrum costs little more than plain probes.
+_GAIN, _PATIENCE, _LEAST = 2, 0.12, 4
 
 
 class Deflation:
@@ -115,14 +116,13 @@ class Deflation:
         Args:
             allowed: Whether budget and time allow another vector.
         """
-        start, best, at = self.krylov.size, math.inf, 0
+        start, least, at = self.krylov.size, math.inf, 0
         while True:
             size = self.krylov.size - start
-            needed = self.needed()
-            total = size + max(needed, self.count)
-            if total < best:
-                best, at = total, size
-            patience = max(_LEAST, _PATIENCE * min(best, 1e9))
+            needed = max(self.needed(), self.count)
+            if least - needed > _GAIN * (size - at) or least == math.inf:
+                least, at = needed, size
+            patience = max(_LEAST, _PATIENCE * (at + least))
             if needed <= self.count or size - at >= patience or not allowed():
                 return True
             if not self.grow():

@@ -8,7 +8,7 @@ from sharpscope.checks import at_least
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.deflation import Deflation
-from sharpscope.estimators.krylov import Krylov
+from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
 from sharpscope.estimators.sketch import products_with, sketched_basis
 from sharpscope.estimators.statistics import INTERVAL_PROBES
@@ -33,8 +33,8 @@ class HutchPlusPlus(ProbeSettings):
     2205.01736), and adapts: ten pilot probes, whose remainders follow the basis without further
     products, tell how many probes each size of Q would leave to draw, and Q grows while that
     costs fewer products in all (in the spirit of Persson, Cortinovis, Kressner, 2022, arXiv
-    2109.10659). On a flat spectrum it stays small. Where probes would cost more than the unit
-    vectors, these are taken, and the trace is exact.
+    2109.10659). On a flat spectrum it stays small. Where probes would cost more products than A
+    has rows, it grows to the whole space, and the trace is exact.
 
     Args:
         rank: Take Q as an orthonormal basis of ``AS`` with so many columns, S random, as in the
@@ -80,7 +80,8 @@ class HutchPlusPlus(ProbeSettings):
             modality: Name of the subject's Selection.
             loss: Name of the subject's loss.
             watcher: Told how far the measurement is.
-            krylov: A basis of this operator to go on with, from its eigenvalues for instance.
+            krylov: A basis to go on with, such as the one of its eigenvalues, made in the same
+                session of this operator; its products are not counted again.
         """
         operator = as_operator(target, modality, loss)
         meter = Meter(self.budget, self.max_seconds, watcher)
@@ -90,7 +91,7 @@ class HutchPlusPlus(ProbeSettings):
                 return self._exactly(operator, meter)
             if self.rank is not None:
                 return self._sketched(operator, meter, self.rank)
-            return self._adapted(operator, meter, krylov or Krylov(operator, self.seed))
+            return self._adapted(operator, meter, going_on(krylov, operator, self.seed))
 
     def _exactly(self, operator: SymmetricOperator, meter: Meter) -> TraceResult:
         """Return the trace by a product with each unit vector."""
@@ -120,8 +121,6 @@ class HutchPlusPlus(ProbeSettings):
         found = Deflation(operator, self, meter, krylov)
         finite = found.draw(self.probes or PILOTS)
         finite = finite and found.adapt(lambda: self._allowed(krylov, meter, found.count))
-        if finite and self._better_exactly(operator, meter, found):
-            return self._exactly(operator, meter)
         exact = None
         if krylov.size:
             forms = torch.stack(krylov.forms, dim=1)
@@ -132,17 +131,13 @@ class HutchPlusPlus(ProbeSettings):
         return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)
 
     def _allowed(self, krylov: Krylov, meter: Meter, pilots: int) -> bool:
-        """Whether the basis may grow: half of the budget and of the time are for the probes."""
+        """Whether the basis may grow: half of budget and time are for the probes."""
         if krylov.size >= krylov.operator.dim or meter.late:
             return False
         if self.max_seconds is not None and meter.seconds > self.max_seconds / 2:
             return False
         if self.probes is not None:
             return meter.products - pilots < self.probes
-        return meter.products - pilots < (self.budget - pilots) // 2
-
-    def _better_exactly(self, operator: SymmetricOperator, meter: Meter, found: Deflation) -> bool:
-        """Whether the probes still to draw are more than the matrix has rows."""
-        if self.probes is not None or self.max_seconds is not None:
-            return False
-        return operator.dim <= meter.left and found.needed() - found.count > operator.dim
+        # A basis of the whole space leaves no probe to draw.
+        most = self.budget - pilots
+        return meter.products - pilots < (most if krylov.operator.dim <= most else most // 2)

@@ -5,16 +5,22 @@ import math
 import torch
 from torch import Tensor
 
+from sharpscope.errors import MisuseError
 from sharpscope.estimators.cost import Meter
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.streams import gaussian, stream
 
 
 class Krylov:
-    """The basis ``q_1 … q_m`` and the tridiagonal matrix ``QᵀAQ`` of the Lanczos recurrence.
+    """A basis that trace and eigenvalues can share, grown by Lanczos.
+
+    The basis ``q_1 … q_m`` and the tridiagonal matrix ``QᵀAQ`` of the Lanczos recurrence.
+
+    Args:
+        operator: The operator A.
+        seed: Names the random starts.
 
     Attributes:
-        operator: The operator A.
         alpha: Diagonal, one entry a step.
         beta: What couples step j to step j + 1; 0 where a subspace closed and a new random
             start follows.
@@ -98,3 +104,16 @@ class Krylov:
             grown[:index] = self._rows
             self._rows = grown
         self._rows[index] = vector
+
+
+def going_on(krylov: Krylov | None, operator: SymmetricOperator, seed: int) -> Krylov:
+    """Return the basis to go on with: the one given, or a new one.
+
+    Raises:
+        MisuseError: If the one given belongs to another operator.
+    """
+    if krylov is None:
+        return Krylov(operator, seed)
+    if krylov.operator is not operator:
+        raise MisuseError("krylov must be a basis of this operator; it was grown on another one")
+    return krylov

@@ -11,7 +11,7 @@ from sharpscope.checks import at_least, positive
 from sharpscope.errors import MisuseError
 from sharpscope.estimators.common import as_operator, record
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.krylov import Krylov
+from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import all_finite
 from sharpscope.estimators.statistics import data_errors_of_forms
 from sharpscope.operators import SymmetricOperator
@@ -71,13 +71,23 @@ class TopEigenvalues:
         *,
         loss: str | None = None,
         watcher: Watcher | None = None,
+        krylov: Krylov | None = None,
     ) -> EigenResult:
-        """Return the extremes of an operator, or of a subject's Hessian on ``modality``."""
+        """Return the extremes of an operator, or of a subject's Hessian on ``modality``.
+
+        Args:
+            target: A subject, or an operator.
+            modality: Name of the subject's Selection.
+            loss: Name of the subject's loss.
+            watcher: Told how far the measurement is.
+            krylov: A basis to go on with, such as the one of its trace, made in the same session
+                of this operator; its products are not counted again.
+        """
         operator = as_operator(target, modality, loss)
         check_k(self.k, operator.dim, modality)
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
-            krylov = Krylov(operator, self.seed)
+            krylov = going_on(krylov, operator, self.seed)
             outcome = self._grow(krylov, meter)
             if outcome is Outcome.NOT_FINITE:
                 return self._result(operator, meter, outcome)
@@ -87,6 +97,10 @@ class TopEigenvalues:
         """Add Lanczos vectors until both ends have converged, or something is spent."""
         wanted = min(krylov.operator.dim, 2 * self.k)
         check = wanted
+        if krylov.size == krylov.operator.dim or (
+            krylov.size >= wanted and self._converged(krylov)
+        ):
+            return Outcome.CONVERGED  # by what came before
         while True:
             if krylov.step(meter) is None:
                 return Outcome.NOT_FINITE

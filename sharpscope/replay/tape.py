@@ -90,7 +90,7 @@ class Tape:
             return (f"Nothing was replayed: {self.refusal}.",)
         notes = [f"{name} was not replayed as a whole: {why}." for name, why in self._topmost()]
         if self._too_large:
-            notes.append(f"{self._too_large} batches were not replayed: their memory is spent.")
+            notes.append(f"Not replayed: {self._too_large} batches, for want of memory.")
         return tuple(notes)
 
     def _recorded(self, number: int, work: Callable[[], T]) -> T:

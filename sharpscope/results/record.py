@@ -37,6 +37,7 @@ class Result:
         seed: Seed of all random streams.
         settings: Settings of the estimator.
         provenance: Checkpoint and its sha256, library versions, device, dtype, data fingerprint.
+        replayed: Modules that were run once for each batch and played back from then on.
         notes: Sentences a reader must know (frozen parameters, blocks that are zero, ...).
         tag: Which of several checkpoints this is.
     """
@@ -56,6 +57,7 @@ class Result:
     seed: int
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    replayed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tag: str | None = None
 

@@ -109,6 +109,8 @@ def load_subject(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
+    replay: bool = True,
+    memory: int | None = None,
     trust: bool = False,
 ) -> Subject:
     """Rebuild what a checkpoint was trained on and put it under the scope.
@@ -121,6 +123,8 @@ def load_subject(
         batch_size: Items per batch. A spec's data function must take it as ``batch_size``.
         device: Where to measure; by default where the model is.
         dtype: ``float32`` or ``float64``; by default the model's own.
+        replay: As for ``Subject``.
+        memory: As for ``Subject``.
         trust: As for ``load_model``.
 
     Returns:
@@ -152,6 +156,8 @@ def load_subject(
         samples=samples,
         device=device,
         dtype=dtype,
+        replay=replay,
+        memory=memory,
         provenance={**loaded.provenance, "split": name},
         **losses,
     )

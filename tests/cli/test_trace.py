@@ -205,3 +205,21 @@ def test_out_that_is_a_folder_is_refused_where_one_comes(ours: Path) -> None:
     Path("folder").mkdir()
     line = failed("trace", ours, "--modality", "mor", "--out", "folder", code=2)
     assert "cannot write folder: it is a folder" in line
+
+
+def test_replay_is_told_and_can_be_switched_off(ours: Path) -> None:
+    few = ("--modality", "mor", "--samples", "32", "--probes", "4")
+    played = read_json("trace", ours, *few)
+    plain = read_json("trace", ours, *few, "--no-replay")
+    tight = read_json("trace", ours, *few, "--memory", "1B")
+    assert played["replayed"]
+    assert plain["replayed"] == []
+    assert any("for want of memory" in note for note in tight["notes"])
+    for other in (plain, tight):
+        assert other["value"] == pytest.approx(played["value"], rel=1e-6)
+
+
+def test_memory_that_is_none_is_refused(ours: Path) -> None:
+    told = failed("trace", ours, "--memory", "much", code=2)
+    assert "--memory must be an amount of memory, such as 500MB or 2GiB; got 'much'" in told
+    assert "got '2 XB'" in failed("trace", ours, "--memory", "2 XB", code=2)

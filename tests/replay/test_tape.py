@@ -237,7 +237,7 @@ def test_memory_bounds_the_recordings():
         played, plain = gradients(model, chosen, tape), gradients(model, chosen, None)
         torch.testing.assert_close(played, plain)
     assert tape.bytes == 8 * 16
-    assert tape.notes() == ("2 batches were not replayed: their memory is spent.",)
+    assert tape.notes() == ("Not replayed: 2 batches, for want of memory.",)
 
 
 def test_a_view_of_a_large_output_is_kept_without_the_rest():
