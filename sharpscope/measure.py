@@ -9,6 +9,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues
 from sharpscope.estimators.cost import Watcher
 from sharpscope.estimators.lanczos import check_k
+from sharpscope.operators import OPERATORS
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
 
@@ -23,6 +24,7 @@ def trace(
     *,
     method: str | None = None,
     engine: str = "native",
+    operator: str = "hessian",
     loss: str = "fusion",
     watcher: Watcher | None = None,
     **settings: Any,
@@ -34,6 +36,8 @@ def trace(
         modality: A modality, ``shared``, ``all`` or a glob of parameter names.
         method: ``hutch++`` (the default) or ``hutchinson``, the only one of pyhessian.
         engine: ``native``, or ``pyhessian`` for the library that older papers used.
+        operator: ``hessian``; ``ggn``, the Gauss-Newton matrix; or ``fd``, the Hessian by finite
+            differences of the gradient, for operations without a second derivative.
         loss: ``fusion``, ``total`` or a modality.
         watcher: Called with a ``Progress`` after each pass over the data.
         settings: Settings of the estimator: ``rtol``, ``probes``, ``budget``, ``max_seconds``,
@@ -59,7 +63,8 @@ def trace(
     else:
         method = one_of("method", method or "hutch++", TRACE_METHODS)
         kind, who = TRACE_METHODS[method], f"with method {method!r}"
-    return _made(kind, settings, who)(subject, modality, loss=loss, watcher=watcher)
+    made = _made(kind, settings, who)
+    return _measured(made, subject, modality, engine, operator, loss, watcher)
 
 
 def eigenvalues(
@@ -68,6 +73,7 @@ def eigenvalues(
     *,
     k: int = 1,
     engine: str = "native",
+    operator: str = "hessian",
     loss: str = "fusion",
     watcher: Watcher | None = None,
     **settings: Any,
@@ -80,6 +86,8 @@ def eigenvalues(
         k: Eigenvalues wanted at each end.
         engine: ``native``, or ``pyhessian`` for the library that older papers used, which finds
             the one eigenvalue of largest magnitude.
+        operator: ``hessian``; ``ggn``, the Gauss-Newton matrix; or ``fd``, the Hessian by finite
+            differences of the gradient, for operations without a second derivative.
         loss: ``fusion``, ``total`` or a modality.
         watcher: Called with a ``Progress`` after each product.
         settings: Settings of ``TopEigenvalues``: ``rtol``, ``budget``, ``max_seconds``,
@@ -106,9 +114,25 @@ def eigenvalues(
         # Before the budget is looked at, which no number of products would satisfy.
         check_k(at_least("k", k, 1), subject.select(modality).dim, modality)
         kind, settings = TopEigenvalues, settings | {"k": k}
-    return _made(kind, settings, f"with engine {engine!r}")(
-        subject, modality, loss=loss, watcher=watcher
-    )
+    made = _made(kind, settings, f"with engine {engine!r}")
+    return _measured(made, subject, modality, engine, operator, loss, watcher)
+
+
+def _measured(
+    estimator: Any,
+    subject: Subject,
+    modality: str,
+    engine: str,
+    operator: str,
+    loss: str,
+    watcher: Watcher | None,
+) -> Any:
+    """Return what an estimator finds on the operator of that name."""
+    if engine != "native":
+        one_of("operator", operator, ["hessian"], f"with engine {engine!r}")
+        return estimator(subject, modality, loss=loss, watcher=watcher)
+    chosen = OPERATORS[one_of("operator", operator, OPERATORS)]
+    return estimator(chosen(subject, modality, loss=loss), watcher=watcher)
 
 
 def _made(kind: type[Settings], settings: dict[str, Any], who: str) -> Settings:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import Request, measuring
+from sharpscope_cli.options import OPERATOR, Request, measuring
 from sharpscope_cli.params import Registered, count
 
 
@@ -21,8 +21,9 @@ from sharpscope_cli.params import Registered, count
     metavar="NAME",
     help="native, or pyhessian for the one of largest magnitude that older papers used.",
 )
+@OPERATOR
 @measuring(rtol=1e-3, rtol_help="Residual to reach, relative to the largest |λ|.")
-def command(request: Request, k: int, engine: str) -> None:
+def command(request: Request, k: int, engine: str, operator: str) -> None:
     """Extreme Hessian eigenvalues of each encoder, with residuals.
 
     Prints the largest (λ_max) and the smallest (λ_min) eigenvalue of the Hessian of the loss with
@@ -40,6 +41,7 @@ def command(request: Request, k: int, engine: str) -> None:
             modality,
             k=k,
             engine=engine,
+            operator=operator,
             loss=request.loss,
             watcher=watcher,
             rtol=request.rtol,

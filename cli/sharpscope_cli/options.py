@@ -77,6 +77,14 @@ DEVICE = click.option(
     metavar="NAME",
     help="auto (cuda where there is one), cpu, cuda or cuda:N.",
 )
+OPERATOR = click.option(
+    "--operator",
+    type=Registered("sharpscope.operators:OPERATORS"),
+    default="hessian",
+    metavar="NAME",
+    help="hessian; ggn, the Gauss-Newton matrix; or fd, the Hessian by finite differences of the "
+    "gradient, for operations without a second derivative.",
+)
 SEED = click.option("--seed", type=count(0), default=0, metavar="N", help="Names the random draws.")
 
 

@@ -26,9 +26,9 @@ def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
     """Print traces with what their errors hold: one as a list of facts, several as a table."""
     if len(results) == 1:
         (result,) = results
-        emit_facts(f"Hessian trace of {_subject(result)}", _trace_facts(result))
+        emit_facts(f"{_matrix(results)} trace of {_subject(result)}", _trace_facts(result))
     else:
-        _heading("Hessian trace", results)
+        _heading(f"{_matrix(results)} trace", results)
         columns: list[Column] = [
             *_names(results),
             ("trace ± error", "right"),
@@ -49,9 +49,9 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
     """Print the ends of spectra with their residuals, and all eigenvalues where k is above 1."""
     if len(results) == 1:
         (result,) = results
-        emit_facts(f"Hessian eigenvalues of {_subject(result)}", _eigen_facts(result))
+        emit_facts(f"{_matrix(results)} eigenvalues of {_subject(result)}", _eigen_facts(result))
     else:
-        _heading("Hessian eigenvalues", results)
+        _heading(f"{_matrix(results)} eigenvalues", results)
         columns: list[Column] = [
             *_names(results),
             ("λ_max", "right"),
@@ -68,6 +68,12 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
             emit_lines()
             _all_eigenvalues(result, results)
     _after(results, "" if quiet else RESIDUALS, quiet=quiet)
+
+
+def _matrix(results: Sequence[Result]) -> str:
+    """Return what the matrix measured is called; results of one command share it."""
+    names = {"gauss-newton": "Gauss-Newton", "finite-difference": "Finite-difference Hessian"}
+    return names.get(results[0].settings.get("operator", ""), "Hessian")
 
 
 def interval(result: TraceResult) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import Request, measuring
+from sharpscope_cli.options import OPERATOR, Request, measuring
 from sharpscope_cli.params import Registered, count
 
 
@@ -46,6 +46,7 @@ from sharpscope_cli.params import Registered, count
     metavar="NAME",
     help="native, or pyhessian to reproduce what older papers used.",
 )
+@OPERATOR
 @measuring(rtol=0.02, rtol_help="Stop when the standard error is at most X times the trace.")
 def command(
     request: Request,
@@ -54,6 +55,7 @@ def command(
     rank: int | None,
     distribution: str | None,
     engine: str,
+    operator: str,
 ) -> None:
     """Hessian trace of each encoder, with error bars.
 
@@ -78,6 +80,7 @@ def command(
             subject,
             modality,
             engine=engine,
+            operator=operator,
             loss=request.loss,
             watcher=watcher,
             rtol=request.rtol,

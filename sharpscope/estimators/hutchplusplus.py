@@ -17,7 +17,10 @@ from sharpscope.results import Outcome, TraceResult
 from sharpscope.subject import Subject
 
 # A matrix of at most so many rows costs no more exactly than a basis and an interval do.
-PILOTS = 16
+
+# With 16 the intervals of the two encoders in tests/estimators/test_coverage.py covered 91.0 to
+# 95.5 % of 400 seeds, with 20 they cover 93.5 to 96.0, at the same number of products in all.
+PILOTS = 20
 _SMALL = 2 * INTERVAL_PROBES
 
 
@@ -30,7 +33,7 @@ class HutchPlusPlus(ProbeSettings):
     Musco, Woodruff, 2021, arXiv 2010.09649).
 
     By default Q is the Krylov basis of Lanczos, one product a vector (Chen, Hallman, 2022, arXiv
-    2205.01736), and adapts: ten pilot probes, whose remainders follow the basis without further
+    2205.01736), and adapts: twenty pilot probes, whose remainders follow the basis without further
     products, tell how many probes each size of Q would leave to draw, and Q grows while that
     costs fewer products in all (in the spirit of Persson, Cortinovis, Kressner, 2022, arXiv
     2109.10659). On a flat spectrum it stays small. Where probes would cost more products than A

@@ -28,6 +28,11 @@ class Graph:
     weight: float
     total: Tensor
 
+    @property
+    def roots(self) -> Sequence[Tensor | None]:
+        """The tensors that hold the graph."""
+        return self.gradient
+
 
 class Kept:
     """The graphs of the first batches, as many as fit into ``memory`` bytes."""
@@ -48,7 +53,7 @@ class Kept:
         """Keep the next batch's graph if it fits beside what a product needs; say whether."""
         if self._full or graph.number != len(self.graphs) + 1:
             return False
-        size = graph_bytes(graph.gradient, parameters)
+        size = graph_bytes(graph.roots, parameters)
         work = _PRODUCT if graph.number == self._batches else _REBUILD
         if _OVERHEAD * (self._bytes + size) + work * size > self.memory:
             self._full = True

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from sharpscope.errors import SubjectError
 from sharpscope.operators.graphs import Graph
-from sharpscope.operators.measured import MeasuredOperator, Sums
+from sharpscope.operators.measured import MeasuredOperator
 from sharpscope.operators.missing import check_custom_functions, named_in
+from sharpscope.operators.sums import Sums
 from sharpscope.replay import Tape
 from sharpscope.subject import Census
 

@@ -6,57 +6,18 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
+from sharpscope.operators.sums import Sums
 from sharpscope.replay import Tape
 from sharpscope.subject import Census, Subject
+from sharpscope.subject.losses import LossSum
 from sharpscope.subject.provenance import measured_on
 
 # A gradient through a wrong recording is wrong by its own size, through a right one by rounding.
 _REPLAY_RTOL = 1e-3
-
-
-class Sums:
-    """The products of one pass, batch by batch.
-
-    Args:
-        vectors: The columns ``[dim, k]`` that are multiplied.
-        others: Rows ``[n, dim]`` of the bilinear forms, or None.
-    """
-
-    def __init__(self, vectors: Tensor, others: Tensor | None):
-        self.rows = vectors.T.contiguous()
-        self.others = others
-        self.found = torch.zeros_like(self.rows)
-        self._forms: list[Tensor] = []
-        self._cross: list[Tensor] = []
-        self._weights: list[float] = []
-
-    def add(self, weight: float, products: Sequence[Tensor | None]) -> None:
-        """Add a batch: its weight, and its product with each vector, None for zeros."""
-        forms = self.rows.new_zeros(len(self.rows), dtype=torch.float64)
-        cross = self.rows.new_zeros(
-            0 if self.others is None else len(self.others), len(self.rows), dtype=torch.float64
-        )
-        for index, product in enumerate(products):
-            if product is None:
-                continue
-            self.found[index] += product
-            forms[index] = torch.dot(self.rows[index].double(), product.double())
-            if self.others is not None:
-                cross[:, index] = self.others @ product
-        self._forms.append(forms)
-        self._cross.append(cross)
-        self._weights.append(weight)
-
-    def products(self) -> Products:
-        """Return the mean over the items."""
-        weights = torch.tensor(self._weights, dtype=torch.float64, device=self.rows.device)
-        columns = self.found.T / weights.sum().to(self.rows.dtype)
-        cross = None if self.others is None else torch.stack(self._cross)
-        return Products(columns, torch.stack(self._forms), weights, cross)
 
 
 class MeasuredOperator(SymmetricOperator):
@@ -195,23 +156,37 @@ class MeasuredOperator(SymmetricOperator):
         if kept is not None and kept.all:
             return
         for number, batch, value in self.subject.visits(
-            self.loss, tape=self._tape, skip=len(graphs)
+            self._batch_loss, tape=self._tape, skip=len(graphs)
         ):
-            gradient = self._gradient(value.total, create_graph=True)
-            self._compare(number, batch, value.total, gradient)
-            graph = Graph(number, gradient, value.weight, value.total)
+            graph = self._build(number, value)
+            self._compare(number, batch, value.total, graph.gradient)
             if kept is not None and kept.offer(graph, self.selection.parameters):
                 assert self._tape is not None
                 self._tape.forget(number)
             yield graph, batch
             # Gone before the next one is built, or two of them would stand side by side.
-            del batch, value, gradient, graph
+            del batch, value, graph
 
-    def _gradient(self, total: Tensor, *, create_graph: bool) -> list[Tensor | None]:
+    def _batch_loss(self, model: nn.Module, batch: Any) -> LossSum:
+        """Return a batch's loss."""
+        return self.subject.loss(self.loss)(model, batch)
+
+    def _build(self, number: int, value: LossSum) -> Graph:
+        """Return the graph that the products of a batch go through."""
+        gradient = self._gradient(value.total, create_graph=True)
+        return Graph(number, gradient, value.weight, value.total)
+
+    def _gradient(
+        self, total: Tensor, *, create_graph: bool, retain_graph: bool | None = None
+    ) -> list[Tensor | None]:
         """Return the gradient of a batch's loss sum; None where the loss does not reach."""
         if total.requires_grad:
             found = torch.autograd.grad(
-                total, self.selection.parameters, create_graph=create_graph, allow_unused=True
+                total,
+                self.selection.parameters,
+                create_graph=create_graph,
+                retain_graph=retain_graph,
+                allow_unused=True,
             )
         else:
             found = (None,) * len(self.selection.parameters)

@@ -13,7 +13,8 @@ from sharpscope.subject import Selection
 _SAYS_SO = r"derivative for '?([\w:]+)[^']*'? is not implemented"
 _ADVICE = (
     "so this loss has no Hessian by automatic differentiation: write that operation with "
-    "elementary ones, or select an encoder whose gradient does not pass through it"
+    "elementary ones, select an encoder whose gradient does not pass through it, or take finite "
+    "differences of the gradient (--operator fd)"
 )
 
 
@@ -50,7 +51,7 @@ def check_custom_functions(
     size = selection.flatten(selection.parameters).norm().item()
     rounding = torch.finfo(direction.dtype).eps
     step = rounding ** (1 / 3) * max(1.0, size)
-    ahead, behind = (_displaced(selection, direction, h, gradient_again) for h in (step, -step))
+    ahead, behind = (_at(selection, direction, h, gradient_again) for h in (step, -step))
     difference = (ahead - behind) / (2 * step)
     noise = 100 * rounding * ahead.norm() / step
     # Kinks and rounding blur the difference; a part that is lost altogether stands out of both.
@@ -71,20 +72,11 @@ def _direction(selection: Selection) -> Tensor:
     return direction / direction.norm()
 
 
-def _displaced(
+def _at(
     selection: Selection, direction: Tensor, step: float, gradient: Callable[[], Tensor]
 ) -> Tensor:
-    saved = [p.detach().clone() for p in selection.parameters]
-    try:
-        with torch.no_grad():
-            pieces = selection.split(direction)
-            for parameter, piece in zip(selection.parameters, pieces, strict=True):
-                parameter.add_(piece, alpha=step)
+    with selection.displaced(step * direction):
         return gradient()
-    finally:
-        with torch.no_grad():
-            for parameter, value in zip(selection.parameters, saved, strict=True):
-                parameter.copy_(value)
 
 
 def _nodes(tensors: Iterable[Tensor | None]) -> Generator[Any]:

@@ -1,6 +1,7 @@
 """The parameters under study, as slices of one flat vector."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -42,6 +43,21 @@ class Selection:
         """Return a flat vector ``[dim]`` as tensors of the parameters' shapes."""
         pieces = torch.split(vector, [p.numel() for p in self.parameters])
         return [piece.view(p.shape) for piece, p in zip(pieces, self.parameters, strict=True)]
+
+    @contextmanager
+    def displaced(self, vector: Tensor) -> Generator[None]:
+        """Move the parameters by a flat vector ``[dim]`` inside the block.
+
+        Their data is exchanged and not changed, so that graphs kept by others stay valid.
+        """
+        saved = [p.data for p in self.parameters]
+        try:
+            for parameter, piece in zip(self.parameters, self.split(vector), strict=True):
+                parameter.data = parameter.data + piece
+            yield
+        finally:
+            for parameter, data in zip(self.parameters, saved, strict=True):
+                parameter.data = data
 
     def flatten(self, pieces: Sequence[Tensor | None]) -> Tensor:
         """Return one flat vector ``[dim]``; a piece that is None counts as zeros."""

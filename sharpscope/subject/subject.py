@@ -202,16 +202,17 @@ class Subject:
             )
 
     def visits(
-        self, loss: str, *, tape: Tape | None = None, skip: int = 0
+        self, loss: str | BatchLoss, *, tape: Tape | None = None, skip: int = 0
     ) -> Generator[tuple[int, Any, LossSum]]:
         """Yield each batch's number, the batch and its loss, with gradients where they are on.
 
         Args:
-            loss: Name of the loss.
+            loss: Name of the loss, or the loss itself.
             tape: Plays back what stands still.
             skip: Batches at the beginning to leave out.
         """
-        return visits(self.model, _Walk(self), self.loss(loss), tape=tape, skip=skip)
+        chosen = self.loss(loss) if isinstance(loss, str) else loss
+        return visits(self.model, _Walk(self), chosen, tape=tape, skip=skip)
 
     def _losses(
         self,

@@ -223,3 +223,18 @@ def test_memory_that_is_none_is_refused(ours: Path) -> None:
     told = failed("trace", ours, "--memory", "much", code=2)
     assert "--memory must be an amount of memory, such as 500MB or 2GiB; got 'much'" in told
     assert "got '2 XB'" in failed("trace", ours, "--memory", "2 XB", code=2)
+
+
+@pytest.mark.parametrize(
+    ("operator", "name"), [("ggn", "Gauss-Newton"), ("fd", "Finite-difference Hessian")]
+)
+def test_other_operators_are_named(ours: Path, operator: str, name: str) -> None:
+    few = ("--modality", "mor", "--samples", "32", "--probes", "4", "--operator", operator)
+    assert done("trace", ours, *few).startswith(f"{name} trace of mor in {ours}\n")
+    few = ("--samples", "32", "--operator", operator, "--rtol", "0.05")
+    assert done("eigen", ours, *few).startswith(f"{name} eigenvalues")
+
+
+def test_engines_have_their_own_operator(ours: Path) -> None:
+    told = failed("trace", ours, "--engine", "pyhessian", "--operator", "ggn", code=2)
+    assert "--operator must be 'hessian' (with --engine 'pyhessian'); got 'ggn'" in told

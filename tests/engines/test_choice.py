@@ -42,6 +42,16 @@ def test_engines_give_the_same_numbers_under_their_own_methods():
             {"method": "hutchinson", "rank": 5},
             "rank is no setting (with method 'hutchinson')",
         ),
+        (
+            "trace",
+            {"operator": "fisher"},
+            "operator must be 'hessian', 'ggn' or 'fd'; got 'fisher'",
+        ),
+        (
+            "trace",
+            {"engine": "pyhessian", "operator": "ggn"},
+            "operator must be 'hessian' (with engine 'pyhessian'); got 'ggn'",
+        ),
         ("trace", {"rotl": 1}, "(with method 'hutch++'); did you mean 'rtol'?; there are rtol, "),
         (
             "eigenvalues",

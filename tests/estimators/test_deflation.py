@@ -64,14 +64,14 @@ def test_it_never_costs_much_more_than_the_cheaper_of_two(spectrum: Tensor):
     adaptive = products(HutchPlusPlus, budget=20_000)
     plain = products(Hutchinson, budget=20_000)
     published = products(HutchPlusPlus, rank=20, budget=20_000)
-    # Measured: 0.56, 0.40, 0.40 and 1.15 of the cheaper one.
+    # Measured: 0.63, 0.48, 0.48 and 1.11 of the cheaper one.
     assert adaptive <= 1.2 * min(plain, published)
 
 
 def test_a_flat_spectrum_is_left_to_the_probes():
     operator = DenseOperator(with_spectrum(torch.linspace(0.8, 1.2, 3000)).float())
     found = HutchPlusPlus()(operator)
-    assert (found.deflated, found.probes) == (0, 16)
+    assert (found.deflated, found.probes) == (0, 20)
 
 
 def test_where_probes_cost_more_than_rows_the_trace_is_exact():
@@ -79,7 +79,7 @@ def test_where_probes_cost_more_than_rows_the_trace_is_exact():
     found = HutchPlusPlus(rtol=0.001)(DenseOperator(matrix))
     assert found.value == pytest.approx(matrix.trace().item(), rel=1e-9)
     assert found.standard_error == pytest.approx(0, abs=1e-9)
-    assert (found.deflated, found.matvecs, found.outcome) == (120, 136, "converged")
+    assert (found.deflated, found.matvecs, found.outcome) == (120, 140, "converged")
 
 
 def test_trace_and_eigenvalues_share_a_basis():
