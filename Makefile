@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test test-slow lint format clean
+PEERS := .venv-peers
+
+.PHONY: install demo test test-slow lint format clean peers benchmarks
 
 install: $(STAMP)
 
@@ -29,9 +31,24 @@ test: lint
 test-slow: install
 	$(BIN)/python -m pytest -q -m slow
 
+# The libraries that benchmarks compare with, apart from ours: one of them needs torchvision, which
+# has no build beside the CPU torch and is taken out again.
+peers: $(PEERS)/.installed
+
+$(PEERS)/.installed: constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip "setuptools>=77" wheel
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pyhessian==0.1 \
+	  hessian-eigenthings==1.0.0a5 curvlinops-for-pytorch==3.0.1 scikit-learn safetensors
+	$(PEERS)/bin/python -m pip uninstall --quiet -y torchvision
+	touch $@
+
+benchmarks: install peers
+	$(BIN)/python -W ignore -m benchmarks.trace
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(PEERS) build dist *.egg-info

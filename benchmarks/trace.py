@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="16 x 16 images")
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--products", type=int, default=5, help="timed in each round")
+    parser.add_argument("--part", choices=("products", "counts"), help="only one of the two")
     parser.add_argument("--side", nargs=3, metavar=("NAME", "WORKLOAD", "MODALITY"))
     parser.add_argument("--memory", type=int, default=None)
     options = parser.parse_args()
@@ -48,15 +49,22 @@ def main() -> None:
         print(json.dumps(_one(options)))
         return
     workload.prepare(CACHE, quick=options.quick)
+    name = "trace-quick" if options.quick else "trace"
+    parts = {
+        "products": lambda: _all_sides(options),
+        "counts": lambda: count(CACHE, quick=options.quick, say=_say),
+    }
+    for part in [options.part] if options.part else parts:
+        (CACHE / f"{name}-{part}.json").write_text(json.dumps(parts[part]()))
+    if not all((CACHE / f"{name}-{part}.json").exists() for part in parts):
+        return
     found = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
         "torch": torch.__version__,
         "quick": options.quick,
         "timed_products": options.rounds * options.products,
-        "products": _all_sides(options),
-        "counts": count(CACHE, quick=options.quick, say=_say),
+        **{part: json.loads((CACHE / f"{name}-{part}.json").read_text()) for part in parts},
     }
-    name = "trace-quick" if options.quick else "trace"
     (HERE / "results" / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     text = table(found)
     (HERE / "results" / f"{name}.md").write_text(text)

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 from sharpscope.checks import at_least, nearest, one_of
 from sharpscope.errors import MisuseError
-from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues
+from sharpscope.estimators import Hutchinson, HutchPlusPlus, TopEigenvalues, XTrace
 from sharpscope.estimators.cost import Watcher
 from sharpscope.estimators.lanczos import check_k
 from sharpscope.operators import OPERATORS
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
 
-TRACE_METHODS = {"hutch++": HutchPlusPlus, "hutchinson": Hutchinson}
+TRACE_METHODS = {"hutch++": HutchPlusPlus, "hutchinson": Hutchinson, "xtrace": XTrace}
 ENGINES = ("native", "pyhessian")
 Settings = TypeVar("Settings")
 
@@ -34,7 +34,7 @@ def trace(
     Args:
         subject: What is under the scope.
         modality: A modality, ``shared``, ``all`` or a glob of parameter names.
-        method: ``hutch++`` (the default) or ``hutchinson``, the only one of pyhessian.
+        method: ``hutch++`` (the default), ``xtrace`` or ``hutchinson``, the only one of pyhessian.
         engine: ``native``, or ``pyhessian`` for the library that older papers used.
         operator: ``hessian``; ``ggn``, the Gauss-Newton matrix; or ``fd``, the Hessian by finite
             differences of the gradient, for operations without a second derivative.

@@ -17,7 +17,8 @@ from sharpscope_cli.params import Registered, count
     "--method",
     type=Registered("sharpscope.measure:TRACE_METHODS"),
     metavar="NAME",
-    help="hutch++ (large eigenvalues exactly, the rest by probes) or hutchinson.  "
+    help="hutch++ (large eigenvalues exactly, the rest by probes), xtrace (every probe helps to "
+    "deflate the others) or hutchinson.  "
     "[default: hutch++; hutchinson with --engine pyhessian]",
 )
 @click.option(

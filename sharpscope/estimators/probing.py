@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -181,8 +181,46 @@ def all_finite(products: Products) -> bool:
     return bool(torch.isfinite(products.columns).all() and torch.isfinite(products.forms).all())
 
 
+class Probed(Protocol):
+    """What a record of a trace is made from."""
+
+    operator: SymmetricOperator
+    meter: Meter
+
+    @property
+    def settings(self) -> ProbeSettings:
+        """When to stop and what to draw."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of probes drawn."""
+        ...
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        ...
+
+    def trace(self) -> Mean:
+        """Return the estimate with its standard error."""
+        ...
+
+    def terms(self) -> Tensor:
+        """Return the terms whose mean and spread these are, float64."""
+        ...
+
+    def exact_part(self) -> float:
+        """Return what is added to their mean without error."""
+        ...
+
+    def data_error(self) -> float | None:
+        """Return the standard error over batches as a sample of the data."""
+        ...
+
+
 def trace_result(
-    probing: Probing, outcome: Outcome, *, method: str, deflated: int = 0
+    probing: Probed, outcome: Outcome, *, method: str, deflated: int = 0
 ) -> TraceResult:
     """Return the record of a finished probing; called inside the operator's session."""
     operator, meter = probing.operator, probing.meter
