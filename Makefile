@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 PEERS := .venv-peers
 
-.PHONY: install demo test test-slow lint format clean peers benchmarks
+.PHONY: install demo test test-plain test-slow lint format clean peers benchmarks
 
 install: $(STAMP)
 
@@ -27,6 +27,9 @@ lint: install
 
 test: lint
 	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+
+test-plain: install
+	SHARPSCOPE_TEST_REPLAY=off $(BIN)/python -m pytest -q -m "not slow and not gpu"
 
 test-slow: install
 	$(BIN)/python -m pytest -q -m slow

@@ -1,15 +1,33 @@
-"""Settings of every test: one thread, no state left behind in torch."""
+"""Settings of every test: one thread, no state left behind in torch.
 
+With ``SHARPSCOPE_TEST_REPLAY=off`` in the environment (``make test-plain``) nothing is played back
+and no graph is kept unless a test asks for it: every other number must be the same.
+"""
+
+import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 import torch
+
+from sharpscope.subject import Subject
+from sharpscope.subject.rebuild import load_subject
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
     """Tiny tensors lose time to thread pools, and two cores are shared."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def economy() -> None:
+    """Switch replay and kept graphs off by default where the environment says so."""
+    if os.environ.get("SHARPSCOPE_TEST_REPLAY") == "off":
+        functions: tuple[Any, ...] = (Subject.__init__, load_subject)
+        for function in functions:
+            function.__kwdefaults__ |= {"replay": False, "memory": 0}
 
 
 @pytest.fixture(autouse=True)

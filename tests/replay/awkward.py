@@ -274,5 +274,6 @@ def build(name: str) -> nn.Module:
 
 def subject_of(model: nn.Module, **settings: Any) -> Subject:
     """Return a float32 subject over an awkward model; what ties encoders belongs to ``ehr``."""
+    settings = {"replay": True, "memory": 10**9} | settings
     own = [name for name, _ in model.named_children() if name.startswith(("ehr", "tied_one"))]
     return problems.subject_of(model, dtype=None, encoders={"ehr": own}, **settings)

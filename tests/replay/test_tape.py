@@ -75,7 +75,7 @@ def test_products_are_those_of_a_plain_pass(name: str):
 def test_products_are_those_of_a_plain_pass_on_every_oracle(name: str):
     found: list[Tensor] = []
     for replay in (False, True):
-        subject = problems.subject_of(problems.build(name), dtype=None, replay=replay, memory=10**7)
+        subject = problems.subject_of(problems.build(name), dtype=None, replay=replay, memory=10**9)
         operator = HessianOperator(subject, problems.PROBLEMS[name].modality)
         with operator.session():
             assert operator._kept is not None
