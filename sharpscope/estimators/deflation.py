@@ -9,21 +9,28 @@ from torch import Tensor
 from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.krylov import Krylov
 from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
-from sharpscope.estimators.statistics import Mean, mean, probes_needed
-from sharpscope.operators import Products, SymmetricOperator
+from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, probes_needed
+from sharpscope.operators import SymmetricOperator
 
-# A step of the basis pays if it saves two probes: pilots are few, and what they show is half luck.
+SCOUTS = 6
+# A step of the basis pays if it saves two probes: scouts are few, and what they show is half luck.
 # Steps that do not pay are allowed up to a share of the products that are expected in all, so that
 # a flat spectrum costs little more than plain probes.
-_GAIN, _PATIENCE, _LEAST = 2, 0.12, 4
+_GAIN, _PATIENCE, _LEAST = 2, 0.08, 4
 
 
 class Deflation:
-    """A basis Q and pilot probes whose remainders ``(I − QQᵀ)v`` follow it without products.
+    """A basis Q, and scouts that tell how many probes each size of it would leave to draw.
 
-    When a vector q joins Q, the remainder r of a pilot loses its part ``c = qᵀr`` and its form
-    becomes ``rᵀAr − 2c qᵀAr + c² qᵀAq``: all known from the one product ``Aq``. So the pilots
-    tell, for one product a vector, how many probes each size of the basis would leave to draw.
+    Scouts are probes v whose remainders ``r = (I − QQᵀ)v`` and images ``(I − QQᵀ)Ar`` follow the
+    growing basis without further products: when a vector q joins Q, r loses its part
+    ``c = qᵀr``, its image loses ``c Aq``, and its form ``rᵀAr`` becomes
+    ``rᵀAr − 2c qᵀAr + c² qᵀAq``, all known from the one product ``Aq``. With
+    ``B = (I − QQᵀ)A(I − QQᵀ)``, the variance of a Gaussian form is ``2‖B‖_F²``, that of a
+    Rademacher form ``2(‖B‖_F² − Σ B_ii²)``, and ``E‖Bv‖² = ‖B‖_F²``: a few images know it.
+
+    Scouts decide and do not estimate. Probes by which the basis was chosen would be those that
+    the basis suits by luck, and their spread would say too little.
 
     Args:
         operator: What is measured.
@@ -40,53 +47,40 @@ class Deflation:
         self.meter = meter
         self.krylov = krylov
         self.remainders = torch.zeros(0, operator.dim, dtype=operator.dtype, device=operator.device)
-        self._forms: list[Tensor] = []
-        self.weights = torch.zeros(0)
+        self.images = self.remainders
+        self.forms = torch.zeros(0, dtype=torch.float64, device=operator.device)
+        self._signs = self.remainders.to(torch.int8)
 
-    @property
-    def pilots(self) -> Products:
-        """The forms of the pilots' remainders, batch by batch."""
-        empty = self.remainders[:0].T
-        return Products(empty, torch.stack(self._forms, dim=1), self.weights)
-
-    @property
-    def count(self) -> int:
-        """Number of pilots."""
-        return len(self.remainders)
-
-    def draw(self, count: int) -> bool:
-        """Draw so many pilots as far as budget and time go; whether all is finite."""
-        while self.count < count:
-            if self.count >= 2 and (self.meter.late or self.meter.left < 1):
-                return True
-            size = self.meter.block(min(count - self.count, max(1, self.meter.left)))
-            vectors = draw_block(self.operator, self.settings, self.count, size)
+    def scout(self) -> bool:
+        """Send the scouts, fewer where the budget or the time is short; whether all is finite."""
+        while (count := len(self.forms)) < SCOUTS and not (count and self.meter.late):
+            size = self.meter.block(SCOUTS - count)
+            vectors = draw_block(self.operator, self.settings, count, size, "scout")
             rest = self.without(vectors)
             products = self.meter.timed(self.operator, rest)
             if not all_finite(products):
                 return False
             self.remainders = torch.cat([self.remainders, rest.T])
-            self._forms.extend(products.forms.unbind(1))
-            self.weights = products.weights
-            if self.count >= 2:
-                self.tell()
+            self.images = torch.cat([self.images, self.without(products.columns).T])
+            self.forms = torch.cat([self.forms, products.quadratic])
+            if self.settings.distribution == "rademacher":
+                self._signs = torch.cat([self._signs, vectors.T.to(torch.int8)])
+            self.tell()
         return True
 
     def grow(self) -> bool:
         """Add a vector to the basis; whether all is finite."""
-        products = self.krylov.step(self.meter, self.remainders)
+        products = self.krylov.step(self.meter)
         if products is None:
             return False
-        assert products.cross is not None
-        vector = self.krylov.rows[-1]
+        vector, image = self.krylov.rows[-1], products.columns
         parts = self.remainders @ vector
-        for index, part in enumerate(parts.double()):
-            self._forms[index] = (
-                self._forms[index]
-                - 2 * part * products.cross[:, index, 0]
-                + part.square() * products.forms[:, 0]
-            )
+        crossed = (self.remainders @ image)[:, 0].double()
+        exact = parts.double()
+        self.forms = self.forms - 2 * exact * crossed + exact.square() * products.quadratic
         self.remainders -= torch.outer(parts, vector)
+        self.images -= torch.outer(parts, self.without(image)[:, 0])
+        self.images -= torch.outer(self.images @ vector, vector)
         return True
 
     def without(self, vectors: Tensor) -> Tensor:
@@ -94,21 +88,32 @@ class Deflation:
         rows = self.krylov.rows
         return vectors - rows.T @ (rows @ vectors)
 
-    def found(self) -> Mean:
-        """Return the estimate with the basis as it is."""
-        rest = mean(self.pilots.quadratic)
-        return Mean(rest.value + sum(self.krylov.alpha), rest.error, rest.count)
+    def variance(self) -> float:
+        """Return the variance of the form of one probe with the basis as it is."""
+        squared = self.images.double().square().sum(1).mean().item()
+        if len(self._signs) < 2:
+            return 2 * squared
+        # The diagonal by two independent halves, so that its square carries no noise of its own.
+        halves = [
+            torch.einsum("nd,nd->d", self._signs[k::2].to(self.images), self.images[k::2])
+            / len(self._signs[k::2])
+            for k in (0, 1)
+        ]
+        return 2 * max(0.0, squared - torch.dot(*(half.double() for half in halves)).item())
 
     def needed(self) -> float:
-        """Return how many probes the target asks for in all with the basis as it is."""
-        found = self.found()
-        return probes_needed(found, self.settings.rtol * abs(found.value))
+        """Return how many probes the target asks for with the basis as it is."""
+        value = self.forms.mean().item() + sum(self.krylov.alpha)
+        target = self.settings.rtol * abs(value)
+        variance = self.variance()
+        least = variance / target**2 if target else math.inf if variance else 0.0
+        count = int(min(max(INTERVAL_PROBES, least), 1e9))
+        planned = Mean(value, math.sqrt(variance / count), count)
+        return max(INTERVAL_PROBES, probes_needed(planned, target))
 
     def tell(self) -> None:
         """Tell the watcher what is still expected."""
-        found = self.found()
-        more = max(0.0, self.needed() - self.count)
-        self.meter.tell(self.meter.products + more, value=found.value, error=found.error)
+        self.meter.tell(self.meter.products + SCOUTS - len(self.forms) + self.needed())
 
     def adapt(self, allowed: Callable[[], bool]) -> bool:
         """Grow the basis while fewer products in all are the result; whether all is finite.
@@ -118,12 +123,11 @@ class Deflation:
         """
         start, least, at = self.krylov.size, math.inf, 0
         while True:
-            size = self.krylov.size - start
-            needed = max(self.needed(), self.count)
+            size, needed = self.krylov.size - start, self.needed()
             if least - needed > _GAIN * (size - at) or least == math.inf:
                 least, at = needed, size
             patience = max(_LEAST, _PATIENCE * (at + least))
-            if needed <= self.count or size - at >= patience or not allowed():
+            if needed <= INTERVAL_PROBES or size - at >= patience or not allowed():
                 return True
             if not self.grow():
                 return False

@@ -26,6 +26,7 @@ class Krylov:
             start follows.
         starts: Number of random starts so far.
         forms: Each batch's form under each basis vector, float64 ``[batches]`` a step.
+        weights: Weight of each batch, ``[batches]``.
     """
 
     def __init__(self, operator: SymmetricOperator, seed: int):
@@ -34,6 +35,7 @@ class Krylov:
         self.beta: list[float] = []
         self.starts = 0
         self.forms: list[Tensor] = []
+        self.weights = torch.zeros(0)
         self._seed = seed
         self._rows = torch.empty(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self._next = self._start()
@@ -65,6 +67,7 @@ class Krylov:
         image = product.columns[:, 0]
         self.alpha.append(product.quadratic.item())
         self.forms.append(product.forms[:, 0])
+        self.weights = product.weights
         if not (math.isfinite(self.alpha[-1]) and bool(torch.isfinite(image).all())):
             return None
         rest = self._orthogonal(image)

@@ -118,13 +118,18 @@ class TopEigenvalues:
                 return Outcome.BUDGET_SPENT
 
     def _converged(self, krylov: Krylov) -> bool:
+        # An invariant subspace shows one copy of a repeated eigenvalue for each start, so k starts
+        # must have been explored; on closing, the next one is drawn already.
         if krylov.closed:
-            # An invariant subspace shows one copy of a repeated eigenvalue for each start.
-            return krylov.starts >= self.k
-        values, vectors = _ritz(krylov)
+            return krylov.starts > self.k
+        if 1 < krylov.starts < self.k:
+            return False
+        # The bound is that of the newest subspace: the closed ones before it are exact.
+        first = max((i + 1 for i, beta in enumerate(krylov.beta) if beta == 0), default=0)
+        values, vectors = _ritz(krylov, first)
         ends = _ends(len(values), self.k)
         bounds = abs(krylov.beta[-1] * vectors[-1, ends])
-        return bool((bounds <= self.rtol * abs(values).max()).all())
+        return bool((bounds <= self.rtol * abs(_ritz(krylov)[0]).max()).all())
 
     def _checked(self, krylov: Krylov, meter: Meter, outcome: Outcome) -> EigenResult:
         """Return the record after one more product with each vector found."""
@@ -191,9 +196,9 @@ def check_k(k: int, dim: int, modality: str | None = None) -> None:
         raise MisuseError(f"k must be at most {dim:,}, the {whose}; got {k}")
 
 
-def _ritz(krylov: Krylov) -> tuple[np.ndarray, np.ndarray]:
+def _ritz(krylov: Krylov, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the eigenvalues (ascending) and eigenvectors of the tridiagonal matrix."""
-    found: Any = eigh_tridiagonal(np.array(krylov.alpha), np.array(krylov.beta[:-1]))
+    found: Any = eigh_tridiagonal(np.array(krylov.alpha[first:]), np.array(krylov.beta[first:-1]))
     return found
 
 

@@ -69,6 +69,7 @@ class Probing:
         prepare: Applied to the probes ``[dim, k]``: the projection of Hutch++.
         exact: Quadratic forms that are known without probes; None for plain probes.
         complete: Whether ``exact`` is the whole trace.
+        first: Probes to draw before the first look at their error.
         source: Draws so many probes and returns their products, for an engine that draws its own.
         drawn: Products of the blocks of probes drawn.
     """
@@ -79,6 +80,7 @@ class Probing:
     prepare: Callable[[Tensor], Tensor] = lambda vectors: vectors
     exact: Products | None = None
     complete: bool = False
+    first: int = INTERVAL_PROBES
     source: Callable[[int], Products] | None = None
     drawn: list[Products] = field(default_factory=list[Products])
 
@@ -86,7 +88,7 @@ class Probing:
         """Draw probes until the target, the budget, the time or a number that is not finite."""
         if self.complete:
             return Outcome.CONVERGED
-        goal = self.settings.probes or INTERVAL_PROBES
+        goal = self.settings.probes or self.first
         while True:
             while self.count < goal:
                 if self.count >= 2 and (self.meter.late or self.meter.left < 1):
@@ -169,7 +171,7 @@ class Probing:
 
 
 def draw_block(
-    operator: SymmetricOperator, settings: ProbeSettings, first: int, size: int, *path: str
+    operator: SymmetricOperator, settings: ProbeSettings, first: int, size: int, *path: str | int
 ) -> Tensor:
     """Return probes ``first`` to ``first + size`` as columns ``[dim, size]``."""
     names = range(first, first + size)

@@ -1,7 +1,6 @@
 """XTrace: every probe helps to deflate all the others."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -111,7 +110,7 @@ class XTrace(ProbeSettings):
                 return Outcome.COMPLETED
             found = probing.trace()
             needed = probes_needed(found, self.rtol * abs(found.value))
-            if needed <= found.count or probing.count == probing.operator.dim:
+            if needed <= found.count:
                 return Outcome.CONVERGED
             if probing.count >= most:
                 return Outcome.BUDGET_SPENT
@@ -144,17 +143,14 @@ class _Exchange:
         self.meter.tell(2 * goal)
         if not all_finite(first):
             return False
-        inside, rest = self._split(first.columns)
-        fresh, corner = torch.linalg.qr(rest)
-        # Once more against rounding, or images that are nearly dependent would lose their angles.
-        more, fresh = self._split(fresh)
-        fresh, turn = torch.linalg.qr(fresh)
+        fresh = self._new_directions(first.columns)
         second = self.meter.timed(self.operator, fresh)
         if not all_finite(second):
             return False
-        corner = corner.double()
-        above = torch.cat([self.triangle, inside.double() + more.double() @ corner], dim=1)
-        below = torch.cat([above.new_zeros(size, self.count), turn.double() @ corner], dim=1)
+        images = first.columns.double()
+        above = torch.cat([self.triangle, self.basis.double().T @ images], dim=1)
+        corner = torch.triu(fresh.double().T @ images)
+        below = torch.cat([corner.new_zeros(size, self.count), corner], dim=1)
         self.triangle = torch.cat([above, below])
         self.probes = torch.cat([self.probes, probes], dim=1)
         self.basis = torch.cat([self.basis, fresh], dim=1)
@@ -174,13 +170,14 @@ class _Exchange:
         # R⁻ᵀ e_i, of unit length, spans what the basis loses without the i-th image. Where the
         # others span that image already, R is singular to rounding, and any direction that is
         # orthogonal to them does: a diagonal of the size of rounding picks one.
-        diagonal = self.triangle.diagonal()
-        least = (torch.finfo(self.operator.dtype).eps * self.triangle.norm()).clamp(min=1e-30)
+        size = self.triangle.norm().item() or 1.0
+        triangle = self.triangle / size
+        diagonal, least = triangle.diagonal(), torch.finfo(self.operator.dtype).eps
         small = diagonal.abs() < least
-        filled = self.triangle + torch.diag(torch.where(small, least - diagonal, 0.0))
+        filled = triangle + torch.diag(torch.where(small, least - diagonal, 0.0))
         eye = torch.eye(self.count, dtype=torch.float64, device=inner.device)
         inverse = torch.linalg.solve_triangular(filled.T, eye, upper=False)
-        lost = torch.nn.functional.normalize(inverse, dim=0)
+        lost = inverse / inverse.norm(dim=0)
         kept = inside - lost * (lost * inside).sum(0)
         exact = inner.trace() - (lost * (inner @ lost)).sum(0)
         rest = (
@@ -209,8 +206,24 @@ class _Exchange:
         forms = torch.cat(self._forms, dim=1)
         return data_error_of_probes(forms, self.weights, torch.zeros_like(self.weights))
 
-    def _split(self, columns: Tensor) -> Sequence[Tensor]:
-        """Return the coordinates of columns in the basis, and what lies outside it."""
-        inside = self.basis.T @ columns
-        rest = columns - self.basis @ inside
-        return inside, rest
+    def _new_directions(self, columns: Tensor) -> Tensor:
+        """Return an orthonormal basis of what columns add to the basis.
+
+        Images that add nothing leave a remainder of zeros or rounding, which QR fills with unit
+        vectors that may lie in the basis already: such columns are drawn anew.
+        """
+        fresh = torch.linalg.qr(self._outside(columns)).Q
+        for attempt in range(10):
+            rest = self._outside(fresh)
+            inside = rest.norm(dim=0) < 0.5
+            if not bool(inside.any()):
+                break
+            names = ("basis", self.count, attempt)
+            drawn = draw_block(self.operator, self.settings, 0, rest.shape[1], *names)
+            rest[:, inside] = self._outside(drawn)[:, inside]
+            fresh = torch.linalg.qr(rest).Q
+        # Once more against rounding, or images that are nearly dependent would lose their angles.
+        return torch.linalg.qr(self._outside(fresh)).Q
+
+    def _outside(self, columns: Tensor) -> Tensor:
+        return columns - self.basis @ (self.basis.T @ columns)

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from sharpscope.errors import SubjectError
 from sharpscope.operators.graphs import Graph
 from sharpscope.operators.measured import MeasuredOperator
-from sharpscope.operators.missing import named_in
+from sharpscope.operators.missing import fixed_direction, named_in
 from sharpscope.operators.sums import Sums
 from sharpscope.subject.losses import LossSum
 
@@ -94,15 +94,20 @@ class GaussNewtonOperator(MeasuredOperator):
         return value
 
     def _build(self, number: int, value: LossSum) -> Graph:
-        outputs = [z for z in self._seen if z.requires_grad]
+        outputs, self._seen = [z for z in self._seen if z.requires_grad], ()
         gradient = self._gradient(value.total, create_graph=False, retain_graph=True)
         parameters = self.selection.parameters
-        if not outputs:
+        if not outputs or not value.total.requires_grad:
             if any(g is not None and bool(g.any()) for g in gradient):
                 raise _not_through_outputs(number)
             return OutputGraph(number, gradient, value.weight, value.total)
         with _explained(number):
-            slopes: Any = torch.autograd.grad(value.total, outputs, create_graph=True)
+            found: Any = torch.autograd.grad(
+                value.total, outputs, create_graph=True, allow_unused=True
+            )
+            # A loss that is computed for a log alone does not count.
+            pairs = [(z, s) for z, s in zip(outputs, found, strict=True) if s is not None]
+            outputs, slopes = [z for z, _ in pairs], [s for _, s in pairs]
             weights = [torch.zeros_like(z, requires_grad=True) for z in outputs]
             pulled = torch.autograd.grad(
                 outputs, parameters, weights, create_graph=True, allow_unused=True
@@ -117,23 +122,51 @@ class GaussNewtonOperator(MeasuredOperator):
         true, through = self.selection.flatten(gradient), self.selection.flatten(whole)
         if (true - through).norm() > _ROUNDING * true.norm():
             raise _not_through_outputs(number)
-        return OutputGraph(
+        graph = OutputGraph(
             number, gradient, value.weight, value.total, outputs, slopes, weights, pulled
         )
+        self._check_transpose(graph, true)
+        return graph
+
+    def _check_transpose(self, graph: OutputGraph, gradient: Tensor) -> None:
+        """Raise unless ``⟨s, Jv⟩ = ⟨Jᵀs, v⟩``: a backward pass that is not recorded loses Jv."""
+        direction = fixed_direction(self.selection)
+        pushed = self._pushed(graph, self.selection.split(direction))
+        pairs = list(zip(graph.slopes, pushed, strict=True))
+        one = sum(torch.sum(s.double() * p.double()).item() for s, p in pairs)
+        other = torch.dot(gradient.double(), direction.double()).item()
+        size = sum(s.double().norm().item() * p.double().norm().item() for s, p in pairs)
+        if abs(one - other) > _ROUNDING * max(size, abs(other)):
+            raise SubjectError(
+                f"batch {graph.number}: an operation between the Selection and the loss loses its "
+                "second derivative without an error, such as a custom autograd function that is "
+                "differentiable once: take finite differences of the gradient (--operator fd)"
+            )
+
+    def _pushed(self, graph: OutputGraph, direction: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return ``Jv`` for each output."""
+        pairs = [
+            (p, v)
+            for p, v in zip(graph.pulled, direction, strict=True)
+            if p is not None and p.requires_grad
+        ]
+        if not pairs:
+            return [torch.zeros_like(z) for z in graph.outputs]
+        found: Any = torch.autograd.grad(
+            [p for p, _ in pairs],
+            graph.weights,
+            [v for _, v in pairs],
+            retain_graph=True,
+            materialize_grads=True,
+        )
+        return found
 
     def _directional(self, graph: OutputGraph, direction: Sequence[Tensor]) -> Tensor | None:
         """Return ``Jᵀ (∂²S/∂z²) J v`` of a batch, None for zeros."""
-        pairs = [(p, v) for p, v in zip(graph.pulled, direction, strict=False) if p is not None]
-        if not pairs:
+        if not graph.outputs:
             return None
         with _explained(graph.number):
-            pushed: Any = torch.autograd.grad(
-                [p for p, _ in pairs],
-                graph.weights,
-                [v for _, v in pairs],
-                retain_graph=True,
-                materialize_grads=True,
-            )
+            pushed = self._pushed(graph, direction)
             bent: Any = torch.autograd.grad(
                 graph.slopes, graph.outputs, pushed, retain_graph=True, materialize_grads=True
             )
@@ -182,7 +215,7 @@ class _Outputs(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         kwargs = dict(kwargs or {})
-        if func in _LOSSES:
+        if func in _LOSSES and torch.is_grad_enabled():
             given = args[0] if args else kwargs.pop("input")
             # A node of its own: one output may be made from another, or be given twice.
             self.outputs.append(given.view_as(given))

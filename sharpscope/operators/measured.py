@@ -1,20 +1,23 @@
 """What all operators on a subject's loss share: the session, the replay, the graphs, the report."""
 
 from abc import abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
 from sharpscope.operators.sums import Sums
-from sharpscope.replay import Tape
+from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject import Census, Subject
 from sharpscope.subject.losses import LossSum
 from sharpscope.subject.provenance import measured_on
+
+T = TypeVar("T")
 
 # A gradient through a wrong recording is wrong by its own size, through a right one by rounding.
 _REPLAY_RTOL = 1e-3
@@ -81,32 +84,47 @@ class MeasuredOperator(SymmetricOperator):
 
     def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
         """Return ``A V`` and the batches' quadratic forms in one pass over the data."""
-        with self._ready():
+
+        def work() -> Products:
             sums = Sums(vectors, others)
-            try:
-                self._add(sums)
-            except ReplayRefused as refused:
-                # What was computed so far may be as wrong as the batch that showed it.
-                assert self._tape is not None
-                assert self._census is not None
-                self._tape.refuse(str(refused))
-                self._begin(self._tape, self._census)
-                sums = Sums(vectors, others)
-                self._add(sums)
+            self._add(sums)
             return sums.products()
+
+        with self._ready():
+            return self._or_plain(work)
 
     def gradient(self) -> Tensor:
         """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""
         with self._ready():
-            total, weight = torch.zeros(self.dim, dtype=self.dtype, device=self.device), 0.0
-            kept = self._kept.graphs if self._kept else []
-            for graph in kept:
-                total += self.selection.flatten(graph.gradient)
-                weight += graph.weight
-            for _, _, value in self.subject.visits(self.loss, tape=self._tape, skip=len(kept)):
-                total += self.selection.flatten(self._gradient(value.total, create_graph=False))
-                weight += value.weight
-            return total / weight
+            return self._or_plain(self._mean_gradient)
+
+    def _mean_gradient(self) -> Tensor:
+        total, weight = torch.zeros(self.dim, dtype=self.dtype, device=self.device), 0.0
+        kept = self._kept.graphs if self._kept else []
+        for graph in kept:
+            total += self.selection.flatten(graph.gradient)
+            weight += graph.weight
+        for number, batch, value in self.subject.visits(self.loss, tape=self._tape, skip=len(kept)):
+            gradient = self._gradient(value.total, create_graph=False)
+            self._compare(number, batch, value.total, gradient)
+            total += self.selection.flatten(gradient)
+            weight += value.weight
+        return total / weight
+
+    def _or_plain(self, work: Callable[[], T]) -> T:
+        """Return what a pass returns, run once more without what made it differ."""
+        try:
+            return work()
+        except ReplayRefused as refused:
+            # What was computed so far may be as wrong as the batch that showed it.
+            assert self._tape is not None
+            assert self._census is not None
+            played = self._tape.played or self._tape.playing
+            self._tape.refuse(str(refused))
+            self._begin(self._tape, self._census)
+            if not played:  # it was leaving out the kept batches
+                self._kept = Kept(-1, self._census.batches)
+            return self._or_plain(work)
 
     def report(self) -> Report:
         """Return what a result says: sizes, loss, norms, provenance and notes."""
@@ -160,10 +178,11 @@ class MeasuredOperator(SymmetricOperator):
         ):
             graph = self._build(number, value)
             self._compare(number, batch, value.total, graph.gradient)
+            yield graph, batch
+            # Only now: a batch that was refused is built again, and refused again.
             if kept is not None and kept.offer(graph, self.selection.parameters):
                 assert self._tape is not None
                 self._tape.forget(number)
-            yield graph, batch
             # Gone before the next one is built, or two of them would stand side by side.
             del batch, value, graph
 
@@ -202,23 +221,26 @@ class MeasuredOperator(SymmetricOperator):
     def _compare(
         self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]
     ) -> None:
-        """Compare a played batch with a plain pass, once: each one's loss, two gradients.
+        """Compare a batch with a plain pass: its loss at every visit, two gradients once.
 
         Raises:
-            ReplayRefused: If they differ.
+            ReplayRefused: If they differ where something was played or left out.
+            SubjectError: If they differ in a plain pass.
         """
-        if self._tape is None or not self._tape.plays(number) or number in self._compared:
+        census, tape = self._census, self._tape
+        if tape is None or census is None:
             return
-        self._compared.add(number)
-        census = self._census
-        assert census is not None
         plain, slack = census.totals[number - 1], 64 * torch.finfo(total.dtype).eps
         if abs(total.item() - plain) > slack * abs(plain):
-            raise ReplayRefused(f"batch {number} has the loss {plain:.9g}, replayed {total:.9g}")
+            words = f"batch {number} has the loss {plain:.9g} and then {total.item():.9g}"
+            if tape.playing or (self._kept is not None and self._kept.graphs):
+                raise ReplayRefused(words)
+            raise SubjectError(f"the model does not stand still: {words}")
         # The first batch, and one of the others that the data picks.
         later = 2 + int(census.fingerprint[:8], 16) % max(1, census.batches - 1)
-        if number not in (1, later):
+        if not tape.playing or number not in (1, later) or number in self._compared:
             return
+        self._compared.add(number)
         true = self._gradient_of(batch)
         error = (self.selection.flatten(gradient) - true).norm().item()
         if error > _REPLAY_RTOL * true.norm().item():
@@ -248,7 +270,3 @@ class MeasuredOperator(SymmetricOperator):
         if self._tape is not None:
             notes.extend(self._tape.notes())
         return notes
-
-
-class ReplayRefused(Exception):
-    """A replayed pass differs from a plain one; caught before anyone sees it."""

@@ -46,7 +46,7 @@ def check_custom_functions(
     listed = ", ".join(names)
     if any(node.name() == "torch::autograd::Error" for node in _nodes(gradient)):
         raise SubjectError(f"{listed} has no second derivative, {_ADVICE}")
-    direction = _direction(selection)
+    direction = fixed_direction(selection)
     exact = product(selection.split(direction))
     size = selection.flatten(selection.parameters).norm().item()
     rounding = torch.finfo(direction.dtype).eps
@@ -64,7 +64,7 @@ def check_custom_functions(
     return names
 
 
-def _direction(selection: Selection) -> Tensor:
+def fixed_direction(selection: Selection) -> Tensor:
     """Return a fixed unit vector: cosines are as good as random and need no stream."""
     first = selection.parameters[0]
     phases = torch.arange(1, selection.dim + 1, dtype=torch.float64).square()

@@ -1,5 +1,6 @@
 """The calls of a model's modules in one forward pass, and which of them can be played back."""
 
+import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -120,7 +121,7 @@ class Recorder:
         self._open = [self.root]
         self._copies = copies
         self._below = {name: _subtree(module) for name, module in model.named_modules()}
-        self._hooked = {name: _hooked(name, module) for name, module in model.named_modules()}
+        self._modules = dict(model.named_modules())
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -133,6 +134,7 @@ class Recorder:
             yield
 
     def _watched(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(run)  # a model may look at the signature
         def forward(*args: Any, **kwargs: Any) -> Any:
             call = Call(name)
             frame = Frame(self.ledger.serial + 1)
@@ -181,10 +183,12 @@ class Recorder:
             return "it writes to memory outside itself"
         if frame.own_generator:
             return "it draws from a generator of its own"
-        if hooked := self._hooked[name]:
+        if hooked := _hooked(name, self._modules[name]):
             return f"there are hooks on {hooked}"
         if any(self.ledger.older(t, frame) for t in tensors):
             return "it returns memory that it did not make"
+        if name in self._copies and len({id(t.untyped_storage()) for t in tensors}) < len(tensors):
+            return "its outputs share memory that later code changes"
         strange = next((x for x in leaves if not isinstance(x, (Tensor, *_PLAIN))), None)
         return f"it returns an object ({type(strange).__name__})" if strange is not None else ""
 

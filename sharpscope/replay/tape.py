@@ -1,5 +1,6 @@
 """The recordings of all batches: made at the first visit, played at every later one."""
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -9,6 +10,10 @@ from sharpscope.replay.calls import DEPENDENT, FREE, Recorder, Recording, replac
 
 T = TypeVar("T")
 _Calls = dict[str, list[Recording | None]]
+
+
+class ReplayRefused(Exception):
+    """A replayed pass differs from a plain one; caught before anyone sees it."""
 
 
 class Tape:
@@ -25,6 +30,9 @@ class Tape:
         dependent: The parameters under study, which may change between visits.
         memory: Bytes that recordings may take; batches beyond are run every time.
         enabled: Whether to record at all.
+
+    Attributes:
+        playing: Whether the last visit played anything back.
 
     Example:
         >>> import torch
@@ -46,6 +54,7 @@ class Tape:
         self.enabled = enabled
         self.refusal = ""
         self.bytes = 0
+        self.playing = False
         self._dependent = list(dependent)
         self._batches: dict[int, _Calls] = {}
         self._copies: set[str] = set()
@@ -55,14 +64,19 @@ class Tape:
 
     def run(self, number: int, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, a pass over batch ``number``: recorded, played or plain."""
+        self.playing = False
         if not self.enabled:
             return work()
         if number not in self._batches:
             return self._recorded(number, work)
         if not self._batches[number]:
             return work()
-        with replaced_forwards(self.model, _Player(self._batches[number]).wrap):
-            return work()
+        self.playing = True
+        try:
+            with replaced_forwards(self.model, _Player(self._batches[number]).wrap):
+                return work()
+        except Exception as error:  # an error of the model's own comes again in a plain pass
+            raise ReplayRefused(f"a replayed pass raised {type(error).__name__}") from error
 
     def refuse(self, why: str) -> None:
         """Play nothing from now on, and say why."""
@@ -146,6 +160,7 @@ class _Player:
             return None
         recordings = self._calls[name]
 
+        @functools.wraps(run)
         def forward(*args: Any, **kwargs: Any) -> Any:
             count = self._count[name]
             self._count[name] += 1

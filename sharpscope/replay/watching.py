@@ -13,7 +13,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 # What a tensor tells Python here may steer anything afterwards, unseen.
 _ESCAPES = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})
-_EXPORTS = frozenset({Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.data_ptr})
+_EXPORTS = frozenset(
+    {Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.data_ptr, Tensor.__dlpack__}
+)
 
 
 @dataclass(eq=False)

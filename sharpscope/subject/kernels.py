@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import checkpoint
 
 
 @contextmanager
@@ -17,7 +18,8 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
     The flash and memory-efficient attention kernels, the fused transformer layer and cuDNN's
     recurrent layers have a first derivative only. The fused layer would moreover return zeros at
     padded positions, and be taken or not according to which encoder is selected. An autocast
-    around the measurement is switched off: it would round to half precision.
+    around the measurement is switched off: it would round to half precision. Reentrant
+    checkpointing is left out, which cuts such derivatives off.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     cudnn = torch.backends.cudnn.enabled
@@ -27,6 +29,7 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(_checkpoints_run_through())
         if "torch._dynamo" in sys.modules:  # nothing can be compiled where it was never imported
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if torch.cuda.is_available():
@@ -39,6 +42,24 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
                         _handle(module.register_forward_hook(lambda *_: _set_cudnn(cudnn)))
                     )
         yield
+
+
+@contextmanager
+def _checkpoints_run_through() -> Generator[None]:
+    """Run what reentrant checkpointing wraps as if it were not wrapped.
+
+    It has no derivative but that of ``backward()``, and none at all where no input needs one,
+    such as behind a frozen part.
+    """
+    kind: Any = checkpoint.CheckpointFunction
+    nested = "apply" in vars(kind)
+    if not nested:
+        kind.apply = staticmethod(lambda run, preserve, *inputs: run(*inputs))
+    try:
+        yield
+    finally:
+        if not nested:
+            del kind.apply
 
 
 @contextmanager

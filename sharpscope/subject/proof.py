@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sharpscope.errors import SubjectError
-from sharpscope.replay import Tape
+from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject.batches import Length, fingerprint
 from sharpscope.subject.descriptions import taken_note
 from sharpscope.subject.losses import BatchLoss, LossSum, is_finite
@@ -77,6 +77,8 @@ def visits(
             continue
         try:
             value = loss(model, batch) if tape is None else _taped(tape, number, model, batch, loss)
+        except ReplayRefused:
+            raise
         except SubjectError as error:
             raise SubjectError(f"batch {number}: {error}") from error
         except Exception as error:
@@ -118,7 +120,14 @@ def prove_still(
         raise SubjectError("the data is empty: the loader gave no batch")
     second = _walk(model, batches, loss, length, tape)
     _compare_data(first, second)
-    _compare_losses(model, first, second)
+    try:
+        _compare_losses(model, first, second)
+    except SubjectError:
+        if tape is None or not tape.enabled:
+            raise
+        # Being watched may be what moves a model that looks at its own modules.
+        tape.refuse("the model moves while it is watched")
+        _compare_losses(model, first, _walk(model, batches, loss, length))
     weight = math.fsum(seen.weight for seen in first)
     if weight <= 0:
         raise SubjectError("the data has no weight: every target is masked or weighs 0")

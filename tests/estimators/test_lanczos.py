@@ -172,3 +172,18 @@ def test_no_more_eigenvalues_than_parameters_whatever_the_budget():
             ss.eigenvalues(subject, "ehr", k=k)
     with pytest.raises(MisuseError, match=r"^k must be a whole number of at least 1; got 1\.5$"):
         ss.eigenvalues(subject, "ehr", k=1.5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "k"),
+    [
+        ([5, 5, 5, 4, 4, 4, 3, 3, 3, 0, 0, 0], 2),
+        ([5, 5, 5, 4, 4, 4, 3, 3, 3, 0, 0, 0], 3),
+        ([5, 3, -2, -2, 0, 0, 0, 0], 2),
+        ([5, 5, 4, 3, 2] + [1] * 11, 2),
+    ],
+)
+def test_k_repeated_eigenvalues_are_found_where_subspaces_close(spectrum: list[float], k: int):
+    found = TopEigenvalues(k=k)(DenseOperator(torch.diag(torch.tensor(spectrum).double())))
+    ordered = sorted(spectrum, reverse=True)
+    assert found.eigenvalues == pytest.approx(ordered[:k] + ordered[-k:], abs=1e-9)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Progress, XTrace
+from sharpscope.estimators.deflation import SCOUTS
 from sharpscope.operators import DenseOperator, Products
 from sharpscope.results import TraceResult
 from tests import problems
@@ -75,7 +76,9 @@ def test_the_seed_names_the_probes(estimator: Callable[..., Any]):
 def test_probes_asked_for_are_probes_drawn(estimator: Callable[..., Any]):
     found = estimator(probes=7)(DenseOperator(with_spectrum(DECAYING)))
     assert (found.probes, len(found.terms), found.outcome) == (7, 7, "completed")
-    assert found.matvecs == 7 + (2 if found.settings.get("rank") else 1) * found.deflated
+    scouts = SCOUTS if "rank" in found.settings and found.settings["rank"] is None else 0
+    cost = 2 if found.settings.get("rank") else 1  # of a deflated vector
+    assert found.matvecs == 7 + scouts + cost * found.deflated
     assert found.interval is None
 
 
@@ -127,7 +130,7 @@ def test_the_time_limit_ends_the_measurement(
     found = estimator(rtol=1e-6, max_seconds=limit)(operator)
     assert found.outcome == "budget_spent"
     # Two probes make an error bar and may exceed a limit that is too short for anything.
-    assert found.seconds <= max(limit, 2 * found.deflated + 2)
+    assert found.seconds <= max(limit, 2 * found.deflated + 2 + 2)  # two scouts
     assert found.probes >= 2
 
 

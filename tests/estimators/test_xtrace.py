@@ -58,3 +58,30 @@ def test_intervals_cover_the_true_trace(spectrum: Tensor):
 def test_two_probes_need_four_products():
     with pytest.raises(MisuseError, match="budget must be a whole number of at least 4"):
         XTrace(budget=3)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        torch.diag(torch.tensor([4.0, 2.0, 1.0] + 57 * [0.0]).double()),
+        torch.ones(40, 40).double(),
+        torch.block_diag(2 * torch.ones(3, 3), torch.zeros(50, 50)).double(),
+        torch.zeros(30, 30).double(),
+    ],
+)
+def test_images_that_add_nothing_are_not_counted(matrix: Tensor):
+    for dtype in (torch.float32, torch.float64):
+        found = XTrace()(DenseOperator(matrix.to(dtype)))
+        true = matrix.trace().item()
+        assert found.value == pytest.approx(true, rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-33, 1.0, 1e16, 1e100])
+def test_the_scale_of_the_matrix_does_not_matter(scale: float):
+    matrix = with_spectrum(1 / torch.arange(1, 61))
+    one = XTrace(probes=10)(DenseOperator(matrix))
+    other = XTrace(probes=10)(DenseOperator(scale * matrix))
+    assert one.value is not None
+    assert one.standard_error is not None
+    assert other.value == pytest.approx(scale * one.value, rel=1e-6)
+    assert other.standard_error == pytest.approx(scale * one.standard_error, rel=1e-6)

@@ -257,3 +257,31 @@ def test_finite_differences_measure_what_has_no_second_derivative():
         HessianOperator(subject(OnceDifferentiable.apply), "ehr").matvec(vector)
     found = FiniteDifferenceHessian(subject(OnceDifferentiable.apply), "ehr").matvec(vector)
     assert (found - true).norm() <= 1e-5 * true.norm()
+
+
+def test_the_gauss_newton_matrix_refuses_what_loses_its_second_derivative():
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        logits = model(*batch[:2])
+        return functional.cross_entropy(logits + OnceDifferentiable.apply(logits), batch[2])
+
+    operator = GaussNewtonOperator(
+        problems.subject_of(problems.build("layer_norm"), loss=loss), "ehr"
+    )
+    with pytest.raises(SubjectError, match=r"batch 1: .*second derivative.*--operator fd"):
+        operator.matvec(torch.ones(operator.dim))
+
+
+def test_a_loss_for_the_log_alone_does_not_count():
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        logits = model(*batch[:2])
+        functional.mse_loss(logits, logits.detach() + 1)
+        with torch.no_grad():
+            functional.mse_loss(logits, logits + 1)
+        return functional.cross_entropy(logits, batch[2])
+
+    one, other = (
+        GaussNewtonOperator(problems.subject_of(problems.build("layer_norm"), **settings), "ehr")
+        for settings in ({"loss": loss}, {})
+    )
+    vector = torch.ones(one.dim)
+    torch.testing.assert_close(one.matvec(vector), other.matvec(vector))
