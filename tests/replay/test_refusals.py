@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import CheckpointFunction, checkpoint
 
 from sharpscope.errors import SubjectError
 from sharpscope.operators import FiniteDifferenceHessian, GaussNewtonOperator, HessianOperator
@@ -193,4 +193,4 @@ def test_reentrant_checkpoints_lose_nothing(kind: Any, chosen: str):
         found.append(operator.matvec(torch.ones(operator.dim)))
     assert found[0].norm() > 1e-3
     torch.testing.assert_close(found[1], found[0])
-    assert "apply" not in vars(torch.utils.checkpoint.CheckpointFunction)
+    assert "apply" not in vars(CheckpointFunction)
