@@ -51,7 +51,7 @@ class Kept:
 
     def offer(self, graph: Graph, parameters: Iterable[Tensor]) -> bool:
         """Keep the next batch's graph if it fits beside what a product needs; say whether."""
-        if self._full or graph.number != len(self.graphs) + 1:
+        if self._full or self.memory <= 0 or graph.number != len(self.graphs) + 1:
             return False
         size = graph_bytes(graph.roots, parameters)
         work = _PRODUCT if graph.number == self._batches else _REBUILD

@@ -185,7 +185,10 @@ def test_options_that_cannot_be_meant(
     [
         (("--probes", "1"), "--probes must be a whole number of at least 2"),
         (("--rank", "-1"), "--rank must be a whole number of at least 0"),
-        (("--method", "hutch"), "--method must be 'hutch++' or 'hutchinson'; got 'hutch'"),
+        (
+            ("--method", "hutch"),
+            "--method must be 'hutch++', 'hutchinson' or 'xtrace'; got 'hutch'",
+        ),
         (("--distribution", "normal"), "--distribution must be 'rademacher' or 'gaussian'"),
         (
             ("--engine", "pyhessian", "--method", "hutch++"),
