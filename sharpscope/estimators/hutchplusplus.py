@@ -11,7 +11,7 @@ from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.deflation import SCOUTS, Deflation
 from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
-from sharpscope.estimators.sketch import products_with, sketched_basis
+from sharpscope.estimators.sketch import exact_trace, products_with, sketched_basis
 from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
@@ -88,24 +88,15 @@ class HutchPlusPlus(ProbeSettings):
         with operator.session():
             small = operator.dim <= min(_SMALL, self.budget)
             if small and self.probes is None and self.rank is None:
-                return self._exactly(operator, meter)
+                return exact_trace(operator, self, meter, method="hutch++")
             if self.rank is not None:
                 return self._sketched(operator, meter, self.rank)
             return self._adapted(operator, meter, going_on(krylov, operator, self.seed))
 
-    def _exactly(self, operator: SymmetricOperator, meter: Meter) -> TraceResult:
-        """Return the trace by a product with each unit vector."""
-        unit = torch.eye(operator.dim, dtype=operator.dtype, device=operator.device)
-        products = products_with(operator, meter, unit, after=0)
-        assert products is not None
-        probing = Probing(operator, self, meter, exact=products, complete=True)
-        outcome = probing.run() if all_finite(products) else Outcome.NOT_FINITE
-        return trace_result(probing, outcome, method="hutch++", deflated=operator.dim)
-
     def _sketched(self, operator: SymmetricOperator, meter: Meter, rank: int) -> TraceResult:
         """Return the trace by the original algorithm."""
         if rank >= operator.dim and operator.dim <= self.budget:
-            return self._exactly(operator, meter)
+            return exact_trace(operator, self, meter, method="hutch++")
         basis = sketched_basis(operator, self, meter, rank)
         after = self.probes or INTERVAL_PROBES
         exact = products_with(operator, meter, basis, after=after)

@@ -1,12 +1,19 @@
-"""The basis of the original Hutch++: the range of A, sketched by random vectors."""
+"""Products with a basis: the sketch of the original Hutch++, or all unit vectors."""
 
 import torch
 from torch import Tensor
 
 from sharpscope.estimators.cost import Meter
-from sharpscope.estimators.probing import ProbeSettings, draw_block
+from sharpscope.estimators.probing import (
+    ProbeSettings,
+    Probing,
+    all_finite,
+    draw_block,
+    trace_result,
+)
 from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.operators import Products, SymmetricOperator
+from sharpscope.results import Outcome, TraceResult
 
 
 def sketched_basis(
@@ -53,6 +60,18 @@ def products_with(
         return None
     forms = torch.cat([block.forms for block in blocks], dim=1)
     return Products(torch.cat([b.columns for b in blocks], dim=1), forms, blocks[0].weights)
+
+
+def exact_trace(
+    operator: SymmetricOperator, settings: ProbeSettings, meter: Meter, *, method: str
+) -> TraceResult:
+    """Return the trace by a product with each unit vector."""
+    unit = torch.eye(operator.dim, dtype=operator.dtype, device=operator.device)
+    products = products_with(operator, meter, unit, after=0)
+    assert products is not None
+    probing = Probing(operator, settings, meter, exact=products, complete=True)
+    outcome = probing.run() if all_finite(products) else Outcome.NOT_FINITE
+    return trace_result(probing, outcome, method=method, deflated=operator.dim)
 
 
 def _third_spent(settings: ProbeSettings, meter: Meter) -> bool:

@@ -11,12 +11,11 @@ from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.probing import (
     ProbeSettings,
-    Probing,
     all_finite,
     draw_block,
     trace_result,
 )
-from sharpscope.estimators.sketch import products_with
+from sharpscope.estimators.sketch import exact_trace
 from sharpscope.estimators.statistics import (
     Mean,
     data_error_of_probes,
@@ -81,18 +80,10 @@ class XTrace(ProbeSettings):
         meter = Meter(self.budget, self.max_seconds, watcher)
         with operator.session():
             if operator.dim <= (self.probes or _LEAST) and operator.dim <= self.budget:
-                return self._exactly(operator, meter)
+                return exact_trace(operator, self, meter, method="xtrace")
             probing = _Exchange(operator, self, meter)
             outcome = self._run(probing, meter)
             return trace_result(probing, outcome, method="xtrace", deflated=probing.count)
-
-    def _exactly(self, operator: SymmetricOperator, meter: Meter) -> TraceResult:
-        unit = torch.eye(operator.dim, dtype=operator.dtype, device=operator.device)
-        products = products_with(operator, meter, unit, after=0)
-        assert products is not None
-        probing = Probing(operator, self, meter, exact=products, complete=True)
-        outcome = probing.run() if all_finite(products) else Outcome.NOT_FINITE
-        return trace_result(probing, outcome, method="xtrace", deflated=operator.dim)
 
     def _run(self, probing: "_Exchange", meter: Meter) -> Outcome:
         most = min(self.budget // 2, probing.operator.dim)
@@ -188,7 +179,10 @@ class _Exchange:
         return exact + rest
 
     def trace(self) -> Mean:
-        """Return the estimate."""
+        """Return the estimate, exact once the basis spans the whole space."""
+        if self.count == self.operator.dim:
+            whole = (self.basis * self.images).double().sum().item()
+            return Mean(whole, 0.0, self.count)
         found = mean(self.terms())
         return replace(found, error=math.sqrt(2) * found.error)
 

@@ -1,7 +1,6 @@
 """Products with the generalized Gauss-Newton matrix."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from sharpscope.errors import SubjectError
 from sharpscope.operators.graphs import Graph
 from sharpscope.operators.measured import MeasuredOperator
-from sharpscope.operators.missing import fixed_direction, named_in
+from sharpscope.operators.missing import explained, fixed_direction
 from sharpscope.operators.sums import Sums
 from sharpscope.subject.losses import LossSum
 
@@ -101,7 +100,7 @@ class GaussNewtonOperator(MeasuredOperator):
             if any(g is not None and bool(g.any()) for g in gradient):
                 raise _not_through_outputs(number)
             return OutputGraph(number, gradient, value.weight, value.total)
-        with _explained(number):
+        with explained(number):
             found: Any = torch.autograd.grad(
                 value.total, outputs, create_graph=True, allow_unused=True
             )
@@ -165,7 +164,7 @@ class GaussNewtonOperator(MeasuredOperator):
         """Return ``Jᵀ (∂²S/∂z²) J v`` of a batch, None for zeros."""
         if not graph.outputs:
             return None
-        with _explained(graph.number):
+        with explained(graph.number):
             pushed = self._pushed(graph, direction)
             bent: Any = torch.autograd.grad(
                 graph.slopes, graph.outputs, pushed, retain_graph=True, materialize_grads=True
@@ -178,18 +177,6 @@ class GaussNewtonOperator(MeasuredOperator):
                 allow_unused=True,
             )
         return self.selection.flatten(product)
-
-
-@contextmanager
-def _explained(number: int) -> Generator[None]:
-    """Name an operation that lacks the derivative of its backward pass."""
-    try:
-        yield
-    except (RuntimeError, NotImplementedError) as error:
-        sentence = named_in(error)
-        if sentence is None:
-            raise
-        raise SubjectError(f"batch {number}: {sentence}") from error
 
 
 def _not_through_outputs(number: int) -> SubjectError:

@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sharpscope.errors import SubjectError
 from sharpscope.operators.graphs import Graph
 from sharpscope.operators.measured import MeasuredOperator
-from sharpscope.operators.missing import check_custom_functions, named_in
+from sharpscope.operators.missing import check_custom_functions, explained
 from sharpscope.operators.sums import Sums
 from sharpscope.replay import Tape
 from sharpscope.subject import Census
@@ -83,7 +82,7 @@ class HessianOperator(MeasuredOperator):
         ]
         if not pairs:
             return None
-        try:
+        with explained(graph.number):
             product: Sequence[Any] = torch.autograd.grad(
                 [g for g, _ in pairs],
                 self.selection.parameters,
@@ -91,11 +90,6 @@ class HessianOperator(MeasuredOperator):
                 retain_graph=True,
                 allow_unused=True,
             )
-        except (RuntimeError, NotImplementedError) as error:
-            sentence = named_in(error)
-            if sentence is None:
-                raise
-            raise SubjectError(f"batch {graph.number}: {sentence}") from error
         return self.selection.flatten(product)
 
     def _notes(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,18 @@ def named_in(error: Exception) -> str | None:
     """Return a sentence that names the operation an error speaks of, or None."""
     found = re.search(_SAYS_SO, str(error))
     return f"{found.group(1)} has no second derivative, {_ADVICE}" if found else None
+
+
+@contextmanager
+def explained(number: int) -> Generator[None]:
+    """Name an operation of batch ``number`` that lacks the derivative of its backward pass."""
+    try:
+        yield
+    except RuntimeError as error:
+        sentence = named_in(error)
+        if sentence is None:
+            raise
+        raise SubjectError(f"batch {number}: {sentence}") from error
 
 
 def check_custom_functions(

@@ -15,7 +15,6 @@ from sharpscope.replay.watching import Exports, Frame, Ledger, Watching, tensors
 # What an output may hold beside tensors: values that cannot change behind one's back.
 _PLAIN = (int, float, bool, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
-
 # The two reasons that need no words: the Selection is at work there, or nothing is.
 DEPENDENT, FREE = "it depends on the Selection", "it computes nothing"
 
@@ -120,7 +119,6 @@ class Recorder:
         self.root = Call("")
         self._open = [self.root]
         self._copies = copies
-        self._below = {name: _subtree(module) for name, module in model.named_modules()}
         self._modules = dict(model.named_modules())
 
     @contextmanager
@@ -136,9 +134,9 @@ class Recorder:
     def _watched(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(run)  # a model may look at the signature
         def forward(*args: Any, **kwargs: Any) -> Any:
-            call = Call(name)
+            call, module = Call(name), self._modules[name]
             frame = Frame(self.ledger.serial + 1)
-            attributes = [(vars(m), _shallow(m)) for m in self._below[name]]
+            attributes = [(vars(m), _shallow_of(vars(m))) for m in module.modules()]
             before = random_states()
             self._open[-1].inside.append(call)
             self._open.append(call)
@@ -249,14 +247,6 @@ def _kept(leaf: Any, copies: bool) -> Any:
 def _compact(leaf: Tensor) -> Tensor:
     wasteful = leaf.untyped_storage().nbytes() > leaf.numel() * leaf.element_size()
     return leaf.clone() if wasteful else leaf
-
-
-def _subtree(module: nn.Module) -> list[nn.Module]:
-    return list(module.modules())
-
-
-def _shallow(module: nn.Module) -> dict[str, Any]:
-    return _shallow_of(vars(module))
 
 
 def _shallow_of(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -89,10 +89,6 @@ class Tape:
         self.bytes -= _bytes(self._batches.get(number, {}))
         self._batches[number] = {}
 
-    def plays(self, number: int) -> bool:
-        """Whether the next visit of a batch plays anything back."""
-        return bool(self._batches.get(number))
-
     @property
     def played(self) -> tuple[str, ...]:
         """The modules that were recorded."""

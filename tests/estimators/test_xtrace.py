@@ -85,3 +85,10 @@ def test_the_scale_of_the_matrix_does_not_matter(scale: float):
     assert one.standard_error is not None
     assert other.value == pytest.approx(scale * one.value, rel=1e-6)
     assert other.standard_error == pytest.approx(scale * one.standard_error, rel=1e-6)
+
+
+def test_a_basis_of_the_whole_space_is_exact_whatever_is_asked():
+    matrix = with_spectrum(torch.linspace(-3, 2.7, 24))
+    found = XTrace(rtol=1e-4)(DenseOperator(matrix))
+    assert found.value == pytest.approx(matrix.trace().item(), rel=1e-9)
+    assert (found.probes, found.standard_error, found.outcome) == (24, 0, "converged")

@@ -197,7 +197,10 @@ def test_an_error_without_a_message_and_one_of_many_lines():
     )
     fails(f"raised ValueError: one two{taken}", model=raising(ValueError("one\n   two")))
     # What a callable makes of a batch is its own business.
-    own: Any = lambda model, batch: model(batch[0])  # noqa: E731
+
+    def own(model: nn.Module, batch: Any) -> Any:
+        return model(batch[0])
+
     fails("raised ValueError: three$", model=raising(ValueError("three")), loss=own)
 
 
