@@ -230,8 +230,8 @@ class MeasuredOperator(SymmetricOperator):
         census, tape = self._census, self._tape
         if tape is None or census is None:
             return
-        plain, slack = census.totals[number - 1], 64 * torch.finfo(total.dtype).eps
-        if abs(total.item() - plain) > slack * abs(plain):
+        plain = census.totals[number - 1]
+        if abs(total.item() - plain) > census.slack * abs(plain):
             words = f"batch {number} has the loss {plain:.9g} and then {total.item():.9g}"
             if tape.playing or (self._kept is not None and self._kept.graphs):
                 raise ReplayRefused(words)

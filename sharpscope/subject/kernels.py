@@ -18,8 +18,10 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
     The flash and memory-efficient attention kernels, the fused transformer layer and cuDNN's
     recurrent layers have a first derivative only. The fused layer would moreover return zeros at
     padded positions, and be taken or not according to which encoder is selected. An autocast
-    around the measurement is switched off: it would round to half precision. Reentrant
-    checkpointing is left out, which cuts such derivatives off.
+    around the measurement is switched off: it would round to half precision. So are the short
+    mantissas (TF32, bfloat16) that float32 products may be given by a setting, convolutions on
+    CUDA by default: they round like half precision. Reentrant checkpointing is left out, which
+    cuts such derivatives off.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     cudnn = torch.backends.cudnn.enabled
@@ -29,6 +31,7 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
         torch.backends.mha.set_fastpath_enabled(False)
+        stack.enter_context(_full_precision())
         stack.enter_context(_checkpoints_run_through())
         if "torch._dynamo" in sys.modules:  # nothing can be compiled where it was never imported
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -42,6 +45,33 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
                         _handle(module.register_forward_hook(lambda *_: _set_cudnn(cudnn)))
                     )
         yield
+
+
+@contextmanager
+def _full_precision() -> Generator[None]:
+    """Multiply float32 numbers with all of their digits."""
+    backends: Any = torch.backends
+    if not hasattr(backends.cudnn, "conv"):  # torch before 2.9
+        before = torch.get_float32_matmul_precision(), backends.cudnn.allow_tf32
+        torch.set_float32_matmul_precision("highest")
+        backends.cudnn.allow_tf32 = False
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before[0])
+            backends.cudnn.allow_tf32 = before[1]
+        return
+    kinds = (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+    kinds += (backends.mkldnn.conv, backends.mkldnn.rnn, backends.mkldnn.matmul)
+    short = [(kind, kind.fp32_precision) for kind in kinds]
+    short = [(kind, precision) for kind, precision in short if precision not in ("none", "ieee")]
+    for kind, _ in short:
+        kind.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        for kind, precision in short:
+            kind.fp32_precision = precision
 
 
 @contextmanager

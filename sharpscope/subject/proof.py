@@ -27,6 +27,7 @@ class Census:
         weight: What the mean loss divides by.
         loss_value: The mean loss.
         totals: Loss sum of each batch.
+        slack: How far two losses of one batch may be apart, relative to them.
         fingerprint: Hash of all batches in order.
     """
 
@@ -35,7 +36,14 @@ class Census:
     weight: float
     loss_value: float
     totals: tuple[float, ...]
+    slack: float
     fingerprint: str
+
+
+# In rounding errors of the dtype: what the order of a sum moves, and what no order of one moves.
+_ROUNDING, _MOST = 64, 1024
+# A loss is computed so often to see how far its kernels let it move.
+_REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -120,14 +128,15 @@ def prove_still(
         raise SubjectError("the data is empty: the loader gave no batch")
     second = _walk(model, batches, loss, length, tape)
     _compare_data(first, second)
+    slack = _slack(model, batches, loss)
     try:
-        _compare_losses(model, first, second)
+        _compare_losses(model, first, second, slack)
     except SubjectError:
         if tape is None or not tape.enabled:
             raise
         # Being watched may be what moves a model that looks at its own modules.
         tape.refuse("the model moves while it is watched")
-        _compare_losses(model, first, _walk(model, batches, loss, length))
+        _compare_losses(model, first, _walk(model, batches, loss, length), slack)
     weight = math.fsum(seen.weight for seen in first)
     if weight <= 0:
         raise SubjectError("the data has no weight: every target is masked or weighs 0")
@@ -137,6 +146,7 @@ def prove_still(
         weight=weight,
         loss_value=math.fsum(seen.total for seen in first) / weight,
         totals=tuple(seen.total for seen in first),
+        slack=slack,
         fingerprint=fingerprint([seen.hash for seen in first]),
     )
 
@@ -184,10 +194,33 @@ def _compare_data(first: list[_Seen], second: list[_Seen]) -> None:
     raise SubjectError(f"the data does not stand still, two passes over it differ: {cause}")
 
 
-def _compare_losses(model: nn.Module, first: list[_Seen], second: list[_Seen]) -> None:
-    # Kernels may sum in another order on a GPU; dropout moves a loss by far more than rounding.
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    slack = 64 * torch.finfo(dtype).eps
+def _slack(model: nn.Module, batches: Iterable[Any], loss: BatchLoss) -> float:
+    """Return how far two losses of one batch may be apart, relative to them.
+
+    On CPU rounding repeats itself. Some kernels of a GPU sum in the order in which threads come:
+    there it is eight times the spread of repeats of the first batch, between bounds, since
+    dropout moves a loss by far more than any order of a sum.
+    """
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.zeros(1))
+    rounding = torch.finfo(weight.dtype).eps
+    if not _may_be_restless(weight.device):
+        return _ROUNDING * rounding
+    with torch.no_grad():
+        _, batch, value = next(visits(model, batches, loss))
+        totals = [value.total.item()]
+        totals += [loss(model, batch).total.item() for _ in range(_REPEATS - 1)]
+    spread = (max(totals) - min(totals)) / (max(map(abs, totals)) or 1.0)
+    return min(max(_ROUNDING * rounding, 8 * spread), _MOST * rounding)
+
+
+def _may_be_restless(device: torch.device) -> bool:
+    """Return whether equal passes may differ by the order of a sum."""
+    return device.type != "cpu"
+
+
+def _compare_losses(
+    model: nn.Module, first: list[_Seen], second: list[_Seen], slack: float
+) -> None:
     for number, (one, two) in enumerate(zip(first, second, strict=True), start=1):
         if abs(one.total - two.total) > slack * max(abs(one.total), abs(two.total)):
             raise SubjectError(

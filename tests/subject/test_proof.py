@@ -10,7 +10,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 from sharpscope.errors import SubjectError
-from sharpscope.subject import Subject
+from sharpscope.operators import HessianOperator
+from sharpscope.subject import Subject, proof
 
 X = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
 Y = torch.tensor([0, 1, 1, 0, 1, -100, 0])
@@ -256,3 +257,37 @@ def test_batch_size_weighs_the_means_of_a_callable():
     found = subject_over(turned, model, loss=loss, batch_size=lambda b: b[0].shape[1]).census()
     assert found.samples == 7
     assert found.loss_value == pytest.approx(model(X).square().mean().item(), rel=1e-6)
+
+
+class Jittery(nn.Module):
+    """A linear layer whose sums come in another order each time, as some kernels of a GPU do."""
+
+    def __init__(self, size: float):
+        super().__init__()
+        torch.manual_seed(4)
+        self.a = nn.Linear(3, 2)
+        self.size = size
+        self.calls = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return self.a(x) * (1 + self.size * (self.calls % 3 - 1))
+
+
+def test_where_kernels_are_restless_the_spread_of_repeats_is_the_measure(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    rounding = torch.finfo(torch.float32).eps
+    fails("the model does not stand still", model=Jittery(300 * rounding))
+    monkeypatch.setattr(proof, "_may_be_restless", lambda device: True)
+    assert subject_over().census().slack == 64 * rounding
+    found = subject_over(model=Jittery(100 * rounding)).census()
+    assert 100 * rounding < found.slack <= 1024 * rounding
+    # Dropout is no order of a sum, however often it is repeated.
+    fails("the model does not stand still", model=Jittery(0.1))
+
+
+def test_products_follow_the_measured_spread(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(proof, "_may_be_restless", lambda device: True)
+    operator = HessianOperator(subject_over(model=Jittery(100 * 1.2e-7), memory=0), "a")
+    assert operator.matvec(torch.ones(8)).norm() > 0

@@ -50,6 +50,40 @@ def test_a_block_around_the_measurement_changes_nothing(around: Callable[[], Any
         assert torch.is_grad_enabled() == (around not in (torch.no_grad, torch.inference_mode))
 
 
+def _precisions() -> list[str]:
+    backends: Any = torch.backends
+    kinds = (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul)
+    kinds += (backends.mkldnn.conv, backends.mkldnn.rnn, backends.mkldnn.matmul)
+    return [kind.fp32_precision for kind in kinds]
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="needs torch 2.9")
+def test_short_mantissas_rest_during_the_measurement(monkeypatch: pytest.MonkeyPatch):
+    """TF32 and bfloat16 would round a product like half precision, and nobody would see it."""
+    seen: list[list[str]] = []
+
+    class Looking(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen.append(_precisions())
+            return self.first(x)
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        asked = _precisions()
+        measure(subject_over(Looking(), encoders={"a": "first"}))
+        assert _precisions() == asked
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert {"bf16", "tf32"} <= set(asked)
+    assert all(precision in ("none", "ieee") for precisions in seen for precision in precisions)
+
+
 def _loaders() -> dict[str, tuple[DataLoader[Any], torch.Generator]]:
     items = TensorDataset(*(torch.cat(part) for part in zip(*data(), strict=True)))
     one, two = torch.Generator().manual_seed(5), torch.Generator().manual_seed(6)
