@@ -10,33 +10,41 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.krylov import Krylov
 from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
 from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, probes_needed
-from sharpscope.operators import SymmetricOperator
+from sharpscope.operators import Products, SymmetricOperator
 
-SCOUTS = 6
-# A step of the basis pays if it saves two probes: scouts are few, and what they show is half luck.
-# Steps that do not pay are allowed up to a share of the products that are expected in all, so that
-# a flat spectrum costs little more than plain probes.
-_GAIN, _PATIENCE, _LEAST = 2, 0.08, 4
+PILOTS = 6
+# Steps of the basis that do not pay are allowed up to a share of the products that are expected in
+# all: Lanczos may need some before it finds what pays, and a flat spectrum shall cost little more
+# than plain probes.
+_PATIENCE, _LEAST = 0.08, 4
 
 
 class Deflation:
-    """A basis Q, and scouts that tell how many probes each size of it would leave to draw.
+    """A basis Q, and pilot probes that tell how many more of them it would leave to draw.
 
-    Scouts are probes v whose remainders ``r = (I − QQᵀ)v`` and images ``(I − QQᵀ)Ar`` follow the
+    What a step of the basis saves is known without noise: with ``B = (I − QQᵀ)A(I − QQᵀ)`` and
+    the Lanczos coefficients, ``‖B‖_F² = ‖A‖_F² − Σ (α_j² + 2β_j²)``, and the variance of a probe
+    is proportional to that (as in Persson, Cortinovis, Kressner, 2022, arXiv 2109.10659, where Q
+    is a sketch). How large it is, is for the pilots to say.
+
+    Pilots are probes v whose remainders ``r = (I − QQᵀ)v`` and images ``(I − QQᵀ)Ar`` follow the
     growing basis without further products: when a vector q joins Q, r loses its part
     ``c = qᵀr``, its image loses ``c Aq``, and its form ``rᵀAr`` becomes
-    ``rᵀAr − 2c qᵀAr + c² qᵀAq``, all known from the one product ``Aq``. With
-    ``B = (I − QQᵀ)A(I − QQᵀ)``, the variance of a Gaussian form is ``2‖B‖_F²``, that of a
-    Rademacher form ``2(‖B‖_F² − Σ B_ii²)``, and ``E‖Bv‖² = ‖B‖_F²``: a few images know it.
+    ``rᵀAr − 2c qᵀAr + c² qᵀAq``, all known from the one product ``Aq``. The variance of a
+    Gaussian form is ``2‖B‖_F²``, that of a Rademacher form ``2(‖B‖_F² − Σ B_ii²)``, and
+    ``E‖Bv‖² = ‖B‖_F²``: a few images know it.
 
-    Scouts decide and do not estimate. Probes by which the basis was chosen would be those that
-    the basis suits by luck, and their spread would say too little.
+    Pilots are the first probes of the estimate. The spread of their forms has no say in how large
+    the basis becomes: it would be that of the basis which suits them by luck, and too small.
 
     Args:
         operator: What is measured.
         settings: Seed and distribution of the probes.
         meter: Budget and clock.
         krylov: The basis to grow; it may have vectors already.
+
+    Attributes:
+        forms: Each batch's form ``rᵀS_b r`` under each pilot, float64 ``[batches, pilots]``.
     """
 
     def __init__(
@@ -48,49 +56,66 @@ class Deflation:
         self.krylov = krylov
         self.remainders = torch.zeros(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self.images = self.remainders
-        self.forms = torch.zeros(0, dtype=torch.float64, device=operator.device)
+        self.forms = torch.zeros(0, 0, dtype=torch.float64, device=operator.device)
+        self._weights = torch.zeros(0)
         self._signs = self.remainders.to(torch.int8)
+        self._start = krylov.size
 
-    def scout(self) -> bool:
-        """Send the scouts, fewer where the budget or the time is short; whether all is finite."""
-        while (count := len(self.forms)) < SCOUTS and not (count and self.meter.late):
-            size = self.meter.block(SCOUTS - count)
-            vectors = draw_block(self.operator, self.settings, count, size, "scout")
+    @property
+    def grown(self) -> int:
+        """Number of vectors that were added here."""
+        return self.krylov.size - self._start
+
+    def draw(self, wanted: int) -> bool:
+        """Draw so many pilots, fewer where the time is short; whether all is finite."""
+        while (count := len(self.remainders)) < wanted and not (count and self.meter.late):
+            size = self.meter.block(wanted - count)
+            vectors = draw_block(self.operator, self.settings, count, size)
             rest = self.without(vectors)
             products = self.meter.timed(self.operator, rest)
             if not all_finite(products):
                 return False
             self.remainders = torch.cat([self.remainders, rest.T])
             self.images = torch.cat([self.images, self.without(products.columns).T])
-            self.forms = torch.cat([self.forms, products.quadratic])
+            before = self.forms if count else products.forms[:, :0]
+            self.forms = torch.cat([before, products.forms], dim=1)
+            self._weights = products.weights
             if self.settings.distribution == "rademacher":
                 self._signs = torch.cat([self._signs, vectors.T.to(torch.int8)])
-            self.tell()
+            self.tell(wanted)
         return True
 
     def grow(self) -> bool:
         """Add a vector to the basis; whether all is finite."""
-        products = self.krylov.step(self.meter)
+        products = self.krylov.step(self.meter, self.remainders)
         if products is None:
             return False
+        assert products.cross is not None
         vector, image = self.krylov.rows[-1], products.columns
         parts = self.remainders @ vector
-        crossed = (self.remainders @ image)[:, 0].double()
-        exact = parts.double()
-        self.forms = self.forms - 2 * exact * crossed + exact.square() * products.quadratic
+        exact, crossed = parts.double(), products.cross[:, :, 0]
+        self.forms = self.forms - 2 * exact * crossed + exact.square() * products.forms
         self.remainders -= torch.outer(parts, vector)
         self.images -= torch.outer(parts, self.without(image)[:, 0])
         self.images -= torch.outer(self.images @ vector, vector)
         return True
+
+    def drawn(self) -> Products:
+        """Return the products of the pilots with ``(I − QQᵀ)A``."""
+        return Products(self.images.T, self.forms, self._weights)
 
     def without(self, vectors: Tensor) -> Tensor:
         """Return ``(I − QQᵀ) V``."""
         rows = self.krylov.rows
         return vectors - rows.T @ (rows @ vectors)
 
+    def squared_norm(self) -> float:
+        """Return the estimate of ``‖B‖_F²`` with the basis as it is."""
+        return self.images.double().square().sum(1).mean().item()
+
     def variance(self) -> float:
         """Return the variance of the form of one probe with the basis as it is."""
-        squared = self.images.double().square().sum(1).mean().item()
+        squared = self.squared_norm()
         if len(self._signs) < 2:
             return 2 * squared
         # The diagonal by two independent halves, so that its square carries no noise of its own.
@@ -103,17 +128,11 @@ class Deflation:
 
     def needed(self) -> float:
         """Return how many probes the target asks for with the basis as it is."""
-        value = self.forms.mean().item() + sum(self.krylov.alpha)
-        target = self.settings.rtol * abs(value)
-        variance = self.variance()
-        least = variance / target**2 if target else math.inf if variance else 0.0
-        count = int(min(max(INTERVAL_PROBES, least), 1e9))
-        planned = Mean(value, math.sqrt(variance / count), count)
-        return max(INTERVAL_PROBES, probes_needed(planned, target))
+        return self._needed(self.variance())
 
-    def tell(self) -> None:
-        """Tell the watcher what is still expected."""
-        self.meter.tell(self.meter.products + SCOUTS - len(self.forms) + self.needed())
+    def tell(self, pilots: int) -> None:
+        """Tell the watcher what is still expected, with so many pilots in all."""
+        self.meter.tell(self.grown + max(pilots, self.needed()))
 
     def adapt(self, allowed: Callable[[], bool]) -> bool:
         """Grow the basis while fewer products in all are the result; whether all is finite.
@@ -121,14 +140,32 @@ class Deflation:
         Args:
             allowed: Whether budget and time allow another vector.
         """
-        start, least, at = self.krylov.size, math.inf, 0
+        at = self.krylov.size
+        paid = self._captured(at)
         while True:
-            size, needed = self.krylov.size - start, self.needed()
-            if least - needed > _GAIN * (size - at) or least == math.inf:
-                least, at = needed, size
-            patience = max(_LEAST, _PATIENCE * (at + least))
+            size, variance = self.krylov.size, self.variance()
+            needed = self._needed(variance)
+            captured = self._captured(size)
+            # Probes that the steps since the last one that paid save: their part of the variance.
+            squared = self.squared_norm()
+            if squared and needed * (captured - paid) / squared > size - at:
+                at, paid = size, captured
+            patience = max(_LEAST, _PATIENCE * (at - self._start + needed))
             if needed <= INTERVAL_PROBES or size - at >= patience or not allowed():
                 return True
             if not self.grow():
                 return False
-            self.tell()
+            self.tell(len(self.remainders))
+
+    def _needed(self, variance: float) -> float:
+        value = self.drawn().quadratic.mean().item() + math.fsum(self.krylov.alpha)
+        target = self.settings.rtol * abs(value)
+        least = variance / target**2 if target else math.inf if variance else 0.0
+        count = int(min(max(INTERVAL_PROBES, least), 1e9))
+        planned = Mean(value, math.sqrt(variance / count), count)
+        return max(INTERVAL_PROBES, probes_needed(planned, target))
+
+    def _captured(self, size: int) -> float:
+        """Return ``‖A‖_F² − ‖B‖_F²`` for the first ``size`` vectors of the basis."""
+        pairs = zip(self.krylov.alpha[:size], self.krylov.beta[:size], strict=True)
+        return math.fsum(alpha**2 + 2 * beta**2 for alpha, beta in pairs)

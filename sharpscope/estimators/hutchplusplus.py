@@ -8,7 +8,7 @@ import torch
 from sharpscope.checks import at_least
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.deflation import SCOUTS, Deflation
+from sharpscope.estimators.deflation import PILOTS, Deflation
 from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
 from sharpscope.estimators.sketch import exact_trace, products_with, sketched_basis
@@ -30,11 +30,11 @@ class HutchPlusPlus(ProbeSettings):
     Musco, Woodruff, 2021, arXiv 2010.09649).
 
     By default Q is the Krylov basis of Lanczos, one product a vector (Chen, Hallman, 2022, arXiv
-    2205.01736), and adapts: six scouting probes, whose remainders follow the basis without
-    further products, tell how many probes each size of Q would leave to draw, and Q grows while
-    that costs fewer products in all (in the spirit of Persson, Cortinovis, Kressner, 2022, arXiv
-    2109.10659). On a flat spectrum it stays small. Where probes would cost more products than A
-    has rows, it grows to the whole space, and the trace is exact.
+    2205.01736), and adapts: the first six probes, whose remainders follow the basis without
+    further products, tell how many more of them Q would leave to draw, its recurrence tells what
+    each step saves, and Q grows while that costs fewer products in all (in the spirit of Persson,
+    Cortinovis, Kressner, 2022, arXiv 2109.10659). On a flat spectrum it stays small. Where probes
+    would cost more products than A has rows, it grows to the whole space, and the trace is exact.
 
     Args:
         rank: Take Q as an orthonormal basis of ``AS`` with so many columns, S random, as in the
@@ -110,26 +110,35 @@ class HutchPlusPlus(ProbeSettings):
     def _adapted(self, operator: SymmetricOperator, meter: Meter, krylov: Krylov) -> TraceResult:
         """Return the trace with a basis as large as pays for itself."""
         found = Deflation(operator, self, meter, krylov)
-        finite, first = True, INTERVAL_PROBES
-        if self._room(krylov, meter) >= SCOUTS:
-            finite = found.scout() and found.adapt(lambda: self._room(krylov, meter) >= 1)
-            first = math.ceil(min(found.needed(), max(2, meter.left))) if finite else first
+        pilots = min(PILOTS, self.probes or PILOTS, self.budget)
+        finite = krylov.size == operator.dim or found.draw(pilots)
+        finite = finite and found.adapt(lambda: self._room(found, meter) >= 1)
         exact = None
         if krylov.size:
             forms = torch.stack(krylov.forms, dim=1)
             exact = Products(krylov.rows.T, forms, krylov.weights)
-        probing = Probing(operator, self, meter, found.without, exact, first=first)
-        outcome = probing.run() if finite else Outcome.NOT_FINITE
+        if not finite:
+            probing, outcome = Probing(operator, self, meter, exact=exact), Outcome.NOT_FINITE
+        elif krylov.size == operator.dim and self.probes is None:
+            probing = Probing(operator, self, meter, exact=exact, complete=True)
+            outcome = probing.run()
+        else:
+            first = math.ceil(min(found.needed(), max(2, meter.left)))
+            probing = Probing(
+                operator, self, meter, found.without, exact, first=first, drawn=[found.drawn()]
+            )
+            outcome = probing.run()
         return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)
 
-    def _room(self, krylov: Krylov, meter: Meter) -> int:
+    def _room(self, found: Deflation, meter: Meter) -> int:
         """Return how many products the basis may still cost: half of budget and time at most."""
-        if krylov.size >= krylov.operator.dim or meter.late:
+        rows, grown = found.operator.dim, found.grown
+        if found.krylov.size >= rows or meter.late:
             return 0
         if self.max_seconds is not None and meter.seconds > self.max_seconds / 2:
             return 0
         if self.probes is not None:
-            return self.probes + SCOUTS - meter.products
-        # A basis of the whole space leaves no spread among the probes.
+            return min(self.probes, self.budget - self.probes) - grown
+        # A basis of the whole space leaves nothing to probe.
         most = self.budget - INTERVAL_PROBES
-        return (most if krylov.operator.dim + SCOUTS <= most else self.budget // 2) - meter.products
+        return (most if rows <= most else min(most, self.budget // 2)) - grown

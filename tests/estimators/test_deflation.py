@@ -9,7 +9,7 @@ from torch import Tensor
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Krylov, TopEigenvalues
 from sharpscope.estimators.cost import Meter
-from sharpscope.estimators.deflation import SCOUTS, Deflation
+from sharpscope.estimators.deflation import PILOTS, Deflation
 from sharpscope.operators import DenseOperator
 from tests.estimators.test_trace import DECAYING, with_spectrum
 
@@ -18,28 +18,28 @@ OUTLIERS = torch.cat([torch.tensor([-300.0, 400.0, 250.0]), torch.linspace(0, 1,
 
 
 @pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
-def test_scouts_follow_the_basis_without_products(distribution: Any):
+def test_pilots_follow_the_basis_without_products(distribution: Any):
     matrix = with_spectrum(DECAYING)
     operator, meter = DenseOperator(matrix), Meter(1000, None)
     krylov = Krylov(operator, 0)
     found = Deflation(operator, HutchPlusPlus(distribution=distribution), meter, krylov)
-    for _ in range(3):  # vectors that were there before the scouts
+    for _ in range(3):  # vectors that were there before the pilots
         krylov.step(meter)
-    assert found.scout()
+    assert found.draw(PILOTS)
     for _ in range(9):
         assert found.grow()
-    assert meter.products == 3 + SCOUTS + 9
+    assert meter.products == 3 + PILOTS + 9
     basis = krylov.rows
     outside = torch.eye(60, dtype=torch.float64) - basis.T @ basis
     rest = outside @ matrix @ outside
     assert (found.remainders @ basis.T).abs().max() < 1e-10
     torch.testing.assert_close(found.images, found.remainders @ rest, rtol=1e-9, atol=1e-9)
     forms = ((found.remainders @ matrix) * found.remainders).sum(1)
-    torch.testing.assert_close(found.forms, forms, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found.drawn().quadratic, forms, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("distribution", ["rademacher", "gaussian"])
-def test_scouts_know_the_variance_of_a_probe(distribution: Any):
+def test_pilots_know_the_variance_of_a_probe(distribution: Any):
     matrix = with_spectrum(torch.linspace(-1, 2, 80)) + torch.diag(
         torch.linspace(0, 2, 80).double()
     )
@@ -47,7 +47,7 @@ def test_scouts_know_the_variance_of_a_probe(distribution: Any):
     for seed in range(40):
         settings = HutchPlusPlus(distribution=distribution, seed=seed)
         deflation = Deflation(operator, settings, Meter(100, None), Krylov(operator, seed))
-        assert deflation.scout()
+        assert deflation.draw(PILOTS)
         found.append(deflation.variance())
     diagonal = matrix.diagonal().square().sum() if distribution == "rademacher" else 0.0
     true = 2 * (matrix.square().sum() - diagonal).item()
@@ -67,8 +67,8 @@ def test_it_never_costs_much_more_than_the_cheaper_of_two(spectrum: Tensor):
     adaptive = products(HutchPlusPlus, budget=20_000)
     plain = products(Hutchinson, budget=20_000)
     published = products(HutchPlusPlus, rank=20, budget=20_000)
-    # Measured: 0.63, 0.40, 0.40 and 1.17 of the cheaper one.
-    assert adaptive <= 1.2 * min(plain, published)
+    # Measured: 0.49, 0.28, 0.28 and, where the best is to deflate nothing, 1.08 of the cheaper one.
+    assert adaptive <= 1.15 * min(plain, published)
 
 
 def test_a_flat_spectrum_is_left_to_the_probes():
@@ -81,8 +81,8 @@ def test_where_probes_cost_more_than_rows_the_trace_is_exact():
     matrix = with_spectrum(torch.linspace(-9, 9.2, 120))
     found = HutchPlusPlus(rtol=0.001)(DenseOperator(matrix))
     assert found.value == pytest.approx(matrix.trace().item(), rel=1e-9)
-    assert found.standard_error == pytest.approx(0, abs=1e-9)
-    assert (found.deflated, found.matvecs, found.outcome) == (120, 136, "converged")
+    assert (found.standard_error, found.outcome) == (0, "converged")
+    assert (found.deflated, found.probes, found.matvecs) == (120, 0, 120 + PILOTS)
 
 
 def test_trace_and_eigenvalues_share_a_basis():

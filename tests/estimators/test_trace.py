@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Progress, XTrace
-from sharpscope.estimators.deflation import SCOUTS
 from sharpscope.operators import DenseOperator, Products
 from sharpscope.results import TraceResult
 from tests import problems
@@ -76,9 +75,8 @@ def test_the_seed_names_the_probes(estimator: Callable[..., Any]):
 def test_probes_asked_for_are_probes_drawn(estimator: Callable[..., Any]):
     found = estimator(probes=7)(DenseOperator(with_spectrum(DECAYING)))
     assert (found.probes, len(found.terms), found.outcome) == (7, 7, "completed")
-    scouts = SCOUTS if "rank" in found.settings and found.settings["rank"] is None else 0
     cost = 2 if found.settings.get("rank") else 1  # of a deflated vector
-    assert found.matvecs == 7 + scouts + cost * found.deflated
+    assert found.matvecs == 7 + cost * found.deflated
     assert found.interval is None
 
 
@@ -130,7 +128,7 @@ def test_the_time_limit_ends_the_measurement(
     found = estimator(rtol=1e-6, max_seconds=limit)(operator)
     assert found.outcome == "budget_spent"
     # Two probes make an error bar and may exceed a limit that is too short for anything.
-    assert found.seconds <= max(limit, 2 * found.deflated + 2 + 2)  # two scouts
+    assert found.seconds <= max(limit, 2 * found.deflated + 2 + 2)  # two pilots
     assert found.probes >= 2
 
 
