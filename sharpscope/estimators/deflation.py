@@ -1,25 +1,19 @@
 """How much to deflate before probing: a Krylov basis grown while it pays for itself."""
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from sharpscope.estimators.cost import Meter
+from sharpscope.estimators.growth import Growth
 from sharpscope.estimators.krylov import Krylov
 from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
-from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, probes_needed
+from sharpscope.estimators.statistics import expected_probes
 from sharpscope.operators import Products, SymmetricOperator
 
-PILOTS = 6
-# Steps of the basis that do not pay are allowed up to a share of the products that are expected in
-# all: Lanczos may need some before it finds what pays, and a flat spectrum shall cost little more
-# than plain probes.
-_PATIENCE, _LEAST = 0.08, 4
 
-
-class Deflation:
+class Deflation(Growth):
     """A basis Q, and pilot probes that tell how many more of them it would leave to draw.
 
     What a step of the basis saves is known without noise: with ``B = (I − QQᵀ)A(I − QQᵀ)`` and
@@ -50,21 +44,12 @@ class Deflation:
     def __init__(
         self, operator: SymmetricOperator, settings: ProbeSettings, meter: Meter, krylov: Krylov
     ):
-        self.operator = operator
-        self.settings = settings
-        self.meter = meter
-        self.krylov = krylov
+        super().__init__(operator, settings, meter, krylov)
         self.remainders = torch.zeros(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self.images = self.remainders
         self.forms = torch.zeros(0, 0, dtype=torch.float64, device=operator.device)
         self._weights = torch.zeros(0)
         self._signs = self.remainders.to(torch.int8)
-        self._start = krylov.size
-
-    @property
-    def grown(self) -> int:
-        """Number of vectors that were added here."""
-        return self.krylov.size - self._start
 
     def draw(self, wanted: int) -> bool:
         """Draw so many pilots, fewer where the time is short; whether all is finite."""
@@ -82,7 +67,7 @@ class Deflation:
             self._weights = products.weights
             if self.settings.distribution == "rademacher":
                 self._signs = torch.cat([self._signs, vectors.T.to(torch.int8)])
-            self.tell(wanted)
+            self.meter.tell(self.grown + max(wanted, self.needed()))
         return True
 
     def grow(self) -> bool:
@@ -128,42 +113,14 @@ class Deflation:
 
     def needed(self) -> float:
         """Return how many probes the target asks for with the basis as it is."""
-        return self._needed(self.variance())
-
-    def tell(self, pilots: int) -> None:
-        """Tell the watcher what is still expected, with so many pilots in all."""
-        self.meter.tell(self.grown + max(pilots, self.needed()))
-
-    def adapt(self, allowed: Callable[[], bool]) -> bool:
-        """Grow the basis while fewer products in all are the result; whether all is finite.
-
-        Args:
-            allowed: Whether budget and time allow another vector.
-        """
-        at = self.krylov.size
-        paid = self._captured(at)
-        while True:
-            size, variance = self.krylov.size, self.variance()
-            needed = self._needed(variance)
-            captured = self._captured(size)
-            # Probes that the steps since the last one that paid save: their part of the variance.
-            squared = self.squared_norm()
-            if squared and needed * (captured - paid) / squared > size - at:
-                at, paid = size, captured
-            patience = max(_LEAST, _PATIENCE * (at - self._start + needed))
-            if needed <= INTERVAL_PROBES or size - at >= patience or not allowed():
-                return True
-            if not self.grow():
-                return False
-            self.tell(len(self.remainders))
-
-    def _needed(self, variance: float) -> float:
         value = self.drawn().quadratic.mean().item() + math.fsum(self.krylov.alpha)
-        target = self.settings.rtol * abs(value)
-        least = variance / target**2 if target else math.inf if variance else 0.0
-        count = int(min(max(INTERVAL_PROBES, least), 1e9))
-        planned = Mean(value, math.sqrt(variance / count), count)
-        return max(INTERVAL_PROBES, probes_needed(planned, target))
+        return expected_probes(self.variance(), self.settings.rtol * abs(value))
+
+    def saved(self, size: int) -> float:
+        """Return how many probes the vectors after the first ``size`` of the basis save."""
+        squared = self.squared_norm()
+        captured = self._captured(self.krylov.size) - self._captured(size)
+        return self.needed() * captured / squared if squared else 0.0
 
     def _captured(self, size: int) -> float:
         """Return ``‖A‖_F² − ‖B‖_F²`` for the first ``size`` vectors of the basis."""

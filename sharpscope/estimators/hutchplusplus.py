@@ -8,7 +8,8 @@ import torch
 from sharpscope.checks import at_least
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.deflation import PILOTS, Deflation
+from sharpscope.estimators.deflation import Deflation
+from sharpscope.estimators.growth import PILOTS
 from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
 from sharpscope.estimators.sketch import exact_trace, products_with, sketched_basis
@@ -112,7 +113,7 @@ class HutchPlusPlus(ProbeSettings):
         found = Deflation(operator, self, meter, krylov)
         pilots = min(PILOTS, self.probes or PILOTS, self.budget)
         finite = krylov.size == operator.dim or found.draw(pilots)
-        finite = finite and found.adapt(lambda: self._room(found, meter) >= 1)
+        finite = finite and found.adapt()
         exact = None
         if krylov.size:
             forms = torch.stack(krylov.forms, dim=1)
@@ -129,16 +130,3 @@ class HutchPlusPlus(ProbeSettings):
             )
             outcome = probing.run()
         return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)
-
-    def _room(self, found: Deflation, meter: Meter) -> int:
-        """Return how many products the basis may still cost: half of budget and time at most."""
-        rows, grown = found.operator.dim, found.grown
-        if found.krylov.size >= rows or meter.late:
-            return 0
-        if self.max_seconds is not None and meter.seconds > self.max_seconds / 2:
-            return 0
-        if self.probes is not None:
-            return min(self.probes, self.budget - self.probes) - grown
-        # A basis of the whole space leaves nothing to probe.
-        most = self.budget - INTERVAL_PROBES
-        return (most if rows <= most else min(most, self.budget // 2)) - grown

@@ -61,6 +61,14 @@ def probes_needed(found: Mean, target: float) -> float:
     return found.count * (caution * found.error / target) ** 2
 
 
+def expected_probes(variance: float, target: float) -> float:
+    """Return how many terms of a known variance an error of ``target`` will ask for."""
+    least = variance / target**2 if target else math.inf if variance else 0.0
+    count = int(min(max(INTERVAL_PROBES, least), 1e9))
+    planned = Mean(0.0, math.sqrt(variance / count), count)
+    return max(INTERVAL_PROBES, probes_needed(planned, target))
+
+
 def data_error_of_probes(forms: Tensor, weights: Tensor, exact: Tensor) -> float | None:
     """Return the standard error of a trace over batches as a sample of the data.
 

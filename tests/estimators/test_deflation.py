@@ -9,7 +9,8 @@ from torch import Tensor
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Krylov, TopEigenvalues
 from sharpscope.estimators.cost import Meter
-from sharpscope.estimators.deflation import PILOTS, Deflation
+from sharpscope.estimators.deflation import Deflation
+from sharpscope.estimators.growth import PILOTS
 from sharpscope.operators import DenseOperator
 from tests.estimators.test_trace import DECAYING, with_spectrum
 
