@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sharpscope import operators as operators
     from sharpscope.measure import eigenvalues as eigenvalues
     from sharpscope.measure import trace as trace
+    from sharpscope.measure import traces as traces
     from sharpscope.results import load as load
     from sharpscope.subject import Subject as Subject
     from sharpscope.subject import load_subject as load_subject
@@ -22,12 +23,22 @@ _HOMES = {
     "Subject": "sharpscope.subject",
     "load_subject": "sharpscope.subject",
     "trace": "sharpscope.measure",
+    "traces": "sharpscope.measure",
     "eigenvalues": "sharpscope.measure",
     "load": "sharpscope.results",
 }
 _FOLDERS = ("estimators", "operators")
 
-__all__ = ["Subject", "eigenvalues", "estimators", "load", "load_subject", "operators", "trace"]
+__all__ = [
+    "Subject",
+    "eigenvalues",
+    "estimators",
+    "load",
+    "load_subject",
+    "operators",
+    "trace",
+    "traces",
+]
 
 
 def __getattr__(name: str) -> Any:

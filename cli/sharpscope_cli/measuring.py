@@ -26,6 +26,7 @@ def measure_all(
     stem: str,
     bound: bool = False,
     check: Callable[["Selection"], None] = lambda _: None,
+    together: Callable[["Subject", Sequence[str], Watch], dict[str, Measured] | None] | None = None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -35,6 +36,8 @@ def measure_all(
         stem: What file names in a folder begin with.
         bound: Whether the progress can only tell a bound on what is left.
         check: Called with each Selection before the first is measured; raises if it cannot be.
+        together: Called with all modalities where none was named; returns their results, or None
+            where one by one is cheaper.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
@@ -56,10 +59,16 @@ def measure_all(
             modalities = request.modalities or subject.owners.modalities
             for name in modalities:  # a wrong name costs nothing while nothing is measured
                 check(subject.select(name))
+            prefix = f"{tag} · " if len(request.checkpoints) > 1 else ""
+            found = None
+            if together is not None and not request.modalities and len(modalities) > 1:
+                line.show(f"{tag}: one by one or in one sweep?")
+                watch = Watch(line, prefix + " and ".join(modalities), bound=bound)
+                found = together(subject, modalities, watch)
             for name in modalities:
-                what = f"{tag} · {name}" if len(request.checkpoints) > 1 else name
-                watch = Watch(line, what, bound=bound)
-                result = replace(measure(subject, name, watch), tag=tag)
+                watch = Watch(line, prefix + name, bound=bound)
+                measured = measure(subject, name, watch) if found is None else found[name]
+                result = replace(measured, tag=tag)
                 results.append(result)
                 if request.out is not None and request.single:
                     saved.append(result.save(request.out))

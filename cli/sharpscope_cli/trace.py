@@ -1,5 +1,6 @@
 """``sharpscope trace``: the Hessian trace of encoders, with error bars."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -63,32 +64,31 @@ def command(
     Prints the trace of the Hessian of the loss with respect to one encoder's parameters, its
     standard error over random probes, a 95 % interval, and its standard error over the data.
     """
-    from sharpscope.measure import trace
+    from sharpscope.measure import swept, trace
     from sharpscope.results import TraceResult
     from sharpscope_cli.measuring import measure_all, only_given, report
     from sharpscope_cli.render import show_traces
 
-    settings = only_given(
-        method=method,
+    settings: dict[str, Any] = only_given(
         probes=probes,
-        rank=rank,
         distribution=distribution,
         max_seconds=request.max_seconds,
+        operator=operator,
+        loss=request.loss,
+        rtol=request.rtol,
+        budget=request.budget,
+        seed=request.seed,
     )
+    how: dict[str, Any] = only_given(method=method, rank=rank, engine=engine)
 
     def measure(subject: Any, modality: str, watcher: Any) -> TraceResult:
-        return trace(
-            subject,
-            modality,
-            engine=engine,
-            operator=operator,
-            loss=request.loss,
-            watcher=watcher,
-            rtol=request.rtol,
-            budget=request.budget,
-            seed=request.seed,
-            **settings,
-        )
+        return trace(subject, modality, watcher=watcher, **how, **settings)
 
-    results = measure_all(request, measure, stem="trace")
+    def together(
+        subject: Any, modalities: Sequence[str], watcher: Any
+    ) -> dict[str, TraceResult] | None:
+        return swept(subject, modalities, watcher=watcher, **settings)
+
+    default = engine == "native" and method in (None, "hutch++") and rank is None
+    results = measure_all(request, measure, stem="trace", together=together if default else None)
     report(request, results, lambda found: show_traces(found, quiet=request.quiet))

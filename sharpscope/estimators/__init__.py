@@ -5,6 +5,15 @@ from sharpscope.estimators.hutchinson import Hutchinson as Hutchinson
 from sharpscope.estimators.hutchplusplus import HutchPlusPlus as HutchPlusPlus
 from sharpscope.estimators.krylov import Krylov as Krylov
 from sharpscope.estimators.lanczos import TopEigenvalues as TopEigenvalues
+from sharpscope.estimators.sweep import Sweep as Sweep
 from sharpscope.estimators.xtrace import XTrace as XTrace
 
-__all__ = ["HutchPlusPlus", "Hutchinson", "Krylov", "Progress", "TopEigenvalues", "XTrace"]
+__all__ = [
+    "HutchPlusPlus",
+    "Hutchinson",
+    "Krylov",
+    "Progress",
+    "Sweep",
+    "TopEigenvalues",
+    "XTrace",
+]

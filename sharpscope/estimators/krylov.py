@@ -55,6 +55,11 @@ class Krylov:
         """The basis vectors as rows ``[size, dim]``."""
         return self._rows[: self.size]
 
+    @property
+    def upcoming(self) -> Tensor:
+        """The vector that the next step adds."""
+        return self._next
+
     def step(self, meter: Meter, others: Tensor | None = None) -> Products | None:
         """Add one vector and return its product, None where that is not finite.
 

@@ -222,12 +222,27 @@ class Probed(Protocol):
 
 
 def trace_result(
-    probing: Probed, outcome: Outcome, *, method: str, deflated: int = 0
+    probing: Probed,
+    outcome: Outcome,
+    *,
+    method: str,
+    deflated: int = 0,
+    report: Report | None = None,
+    way: str = "by itself",
 ) -> TraceResult:
-    """Return the record of a finished probing; called inside the operator's session."""
+    """Return the record of a finished probing; called inside the operator's session.
+
+    Args:
+        probing: What was drawn.
+        outcome: Why it ended.
+        method: Name of the estimator.
+        deflated: Vectors whose part is exact.
+        report: What to say of the operator, by default its own report.
+        way: Whether a block was measured by itself or with others in one sweep.
+    """
     operator, meter = probing.operator, probing.meter
-    report = operator.report()
-    fields = record(operator, report, meter, asdict(probing.settings))
+    report = report or operator.report()
+    fields = record(operator, report, meter, asdict(probing.settings) | {"way": way})
     if outcome is Outcome.NOT_FINITE:
         return TraceResult(
             value=None,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,10 @@ class SymmetricOperator(ABC):
     @abstractmethod
     def report(self) -> Report:
         """Return what a result says about this operator; asked inside its session."""
+
+    def part(self, name: str, rows: Tensor) -> Report:
+        """Return what a result says about the block of some rows, a mask ``[dim]``."""
+        return replace(self.report(), modality=name, parameters=int(rows.sum()))
 
     def session(self) -> AbstractContextManager[None]:
         """Return the block inside which many products cost no repeated preparation."""

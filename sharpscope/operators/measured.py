@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -146,6 +147,16 @@ class MeasuredOperator(SymmetricOperator):
                 replayed=self._tape.played if self._tape else (),
                 notes=(*self.subject.notes, *self._notes()),
             )
+
+    def part(self, name: str, rows: Tensor) -> Report:
+        """Return what a result says about the block of some rows, a mask ``[dim]``."""
+        with self.session():
+            norms = [
+                vector.double()[rows].norm().item()
+                for vector in (self.gradient(), self.selection.flatten(self.selection.parameters))
+            ]
+            report = super().part(name, rows)
+        return replace(report, gradient_norm=norms[0], parameter_norm=norms[1])
 
     def _begin(self, tape: Tape, census: Census) -> None:
         self._tape = tape

@@ -68,7 +68,9 @@ class Selection:
 
 
 def select(owners: Owners, name: str) -> Selection:
-    """Return the Selection that ``name`` means: a modality, ``shared``, ``all`` or a glob.
+    """Return the Selection that ``name`` means.
+
+    It is a modality, ``shared``, several of these joined by ``+``, ``all`` or a glob.
 
     Raises:
         MisuseError: If it is none of these, with the nearest name that is.
@@ -82,6 +84,8 @@ def select(owners: Owners, name: str) -> Selection:
         if not chosen:
             why = "every one belongs to an encoder" if name == SHARED else "its own are integers"
             raise MisuseError(f"{name!r} owns no parameter to measure: {why}")
+    elif set(parts := name.split("+")) <= {SHARED, *owners.modalities}:
+        chosen = {key: p for key, p in owners.parameters.items() if owners.owner[key] in parts}
     else:
         chosen = {key: p for key, p in owners.parameters.items() if matches(key, name)}
     if not chosen:

@@ -1,11 +1,13 @@
 """What is under the scope: model, replayable batches, losses, modality map, provenance."""
 
+import copy
+import itertools
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.errors import MisuseError
@@ -136,7 +138,10 @@ class Subject:
         return (*self.owners.modalities, "shared")
 
     def select(self, name: str) -> Selection:
-        """Return the parameters that ``name`` means: a modality, ``shared``, ``all`` or a glob."""
+        """Return the parameters that ``name`` means.
+
+        It is a modality, ``shared``, several of these joined by ``+``, ``all`` or a glob.
+        """
         return select(self.owners, name)
 
     def loss(self, name: str) -> BatchLoss:
@@ -157,6 +162,20 @@ class Subject:
         """Yield the batches on the device and in the dtype of the measurement."""
         for batch in self.batches:
             yield batching.moved(batch, self.device, self.dtype)
+
+    def excerpt(self) -> "Subject":
+        """Return the same model with the first batch alone, for a trial of what a product costs."""
+        with self.still():  # a loader may draw from random streams when it begins
+            first = list(itertools.islice(self.batches, 1))
+        found = copy.copy(self)
+        found.batches, found.samples = first, None
+        return found
+
+    def rows(self, part: str, whole: str) -> Tensor:
+        """Return which entries of the Selection ``whole`` belong to one of its parts, ``[dim]``."""
+        chosen = {id(parameter) for parameter in self.owners.of(part).values()}
+        parameters = self.select(whole).parameters
+        return torch.cat([torch.full((p.numel(),), id(p) in chosen) for p in parameters])
 
     @contextmanager
     def still(self) -> Generator[None]:

@@ -1,5 +1,6 @@
 """``sharpscope trace`` on our checkpoints: text, JSON, files."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -238,3 +239,14 @@ def test_other_operators_are_named(ours: Path, operator: str, name: str) -> None
 def test_engines_have_their_own_operator(ours: Path) -> None:
     told = failed("trace", ours, "--engine", "pyhessian", "--operator", "ggn", code=2)
     assert "--operator must be 'hessian' (with --engine 'pyhessian'); got 'ggn'" in told
+
+
+def test_without_a_modality_the_cheaper_way_is_taken_and_told(ours: Path, tmp_path: Path) -> None:
+    few = ("--samples", "64", "--batch-size", "16", "--rtol", "0.2")
+    for options, ways in (((), {"by itself"}), (("--no-replay", "--memory", "0"), {"one sweep"})):
+        out = tmp_path / f"{len(options)}"
+        text = done("trace", ours, *few, *options, "--out", f"{out}/")
+        found = [json.loads(path.read_text()) for path in sorted(out.iterdir())]
+        assert [result["modality"] for result in found] == ["fou", "mor"]
+        assert {result["settings"]["way"] for result in found} == ways
+        assert ("One sweep gave fou, mor" in " ".join(text.split())) == (ways == {"one sweep"})
