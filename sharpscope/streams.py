@@ -30,9 +30,13 @@ def stream(seed: int, *path: str | int) -> Generator:
 
 def rademacher(dim: int, generator: Generator) -> Tensor:
     """Return ``dim`` independent signs, +1 or −1, as int8: callers cast to the operator's dtype."""
-    return torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8).mul_(2).sub_(1)
+    return (
+        torch.randint(0, 2, (dim,), generator=generator, dtype=torch.int8, device="cpu")
+        .mul_(2)
+        .sub_(1)
+    )
 
 
 def gaussian(dim: int, generator: Generator) -> Tensor:
     """Return ``dim`` independent standard normal numbers, float32 whatever the operator's dtype."""
-    return torch.randn(dim, generator=generator, dtype=torch.float32)
+    return torch.randn(dim, generator=generator, dtype=torch.float32, device="cpu")

@@ -2,6 +2,8 @@
 
 With ``SHARPSCOPE_TEST_REPLAY=off`` in the environment (``make test-plain``) nothing is played back
 and no graph is kept unless a test asks for it: every other number must be the same.
+``SHARPSCOPE_TEST_DEVICE=cuda`` (``make gpu``) makes models, data and vectors on that device, and
+``SHARPSCOPE_TEST_DTYPE=float64`` in that dtype, wherever a test does not say otherwise.
 """
 
 import os
@@ -19,6 +21,15 @@ from sharpscope.subject.rebuild import load_subject
 def one_thread() -> None:
     """Tiny tensors lose time to thread pools, and two cores are shared."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def place() -> None:
+    """Make tensors on the device and in the dtype that the environment names."""
+    if device := os.environ.get("SHARPSCOPE_TEST_DEVICE"):
+        torch.set_default_device(device)
+    if dtype := os.environ.get("SHARPSCOPE_TEST_DTYPE"):
+        torch.set_default_dtype(getattr(torch, dtype))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -156,22 +156,25 @@ PROBLEMS = {
 
 
 def batches(sizes: tuple[int, ...] = SIZES) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return float32 batches of (ehr, cxr, target), the same at every call."""
-    generator = torch.Generator().manual_seed(1)
-    return [
-        (
-            torch.randn(n, 5, 3, generator=generator),
-            torch.randn(n, 1, 6, 6, generator=generator),
-            torch.randint(0, CLASSES, (n,), generator=generator),
-        )
-        for n in sizes
-    ]
+    """Return batches of (ehr, cxr, target), the same numbers at every call and on every device."""
+    generator, place = torch.Generator().manual_seed(1), torch.zeros(())
+
+    def normal(*shape: int) -> Tensor:
+        found = torch.randn(*shape, generator=generator, dtype=torch.float32, device="cpu")
+        return found.to(place)
+
+    def label(n: int) -> Tensor:
+        return torch.randint(0, CLASSES, (n,), generator=generator, device="cpu").to(place.device)
+
+    return [(normal(n, 5, 3), normal(n, 1, 6, 6), label(n)) for n in sizes]
 
 
 def build(name: str) -> nn.Module:
     """Return the problem's model, the same at every call, in training mode."""
     torch.manual_seed(3)
-    return _trained_statistics(PROBLEMS[name].build()).train()
+    with torch.device("cpu"):  # the same weights on every device
+        model = _trained_statistics(PROBLEMS[name].build()).train()
+    return model.to(torch.zeros(()).device)
 
 
 def subject_of(model: nn.Module, *, dtype: Any = "float64", **settings: Any) -> Subject:

@@ -48,7 +48,7 @@ class Deflation(Growth):
         self.remainders = torch.zeros(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self.images = self.remainders
         self.forms = torch.zeros(0, 0, dtype=torch.float64, device=operator.device)
-        self._weights = torch.zeros(0)
+        self._weights = torch.zeros(0, device=operator.device)
         self._signs = self.remainders.to(torch.int8)
 
     def draw(self, wanted: int) -> bool:

@@ -35,7 +35,7 @@ class Krylov:
         self.beta: list[float] = []
         self.starts = 0
         self.forms: list[Tensor] = []
-        self.weights = torch.zeros(0)
+        self.weights = torch.zeros(0, device=operator.device)
         self._seed = seed
         self._rows = torch.empty(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self._next = self._start()
@@ -75,9 +75,12 @@ class Krylov:
         self.weights = product.weights
         if not (math.isfinite(self.alpha[-1]) and bool(torch.isfinite(image).all())):
             return None
+        scale = max(image.double().norm().item(), max(map(abs, self.alpha)))
+        if self.size > 1:
+            back = torch.dot(self.rows[-2].double(), image.double()).item()
+            self.operator.check_symmetric(self.beta[-1], back, scale)
         rest = self._orthogonal(image)
         beta = rest.double().norm().item()
-        scale = max(image.double().norm().item(), max(map(abs, self.alpha)))
         # A remainder of the size of rounding is no direction: the subspace has closed.
         if beta <= 32 * torch.finfo(rest.dtype).eps * scale:
             self.beta.append(0.0)

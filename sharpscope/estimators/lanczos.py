@@ -135,7 +135,7 @@ class TopEigenvalues:
         """Return the record after one more product with each vector found."""
         values, small = _ritz(krylov)
         ends = _ends(len(values), self.k)
-        coefficients = torch.as_tensor(np.ascontiguousarray(small[:, ends]))
+        coefficients = torch.from_numpy(np.ascontiguousarray(small[:, ends]))
         vectors = krylov.combine(coefficients)
         products = meter.timed(krylov.operator, vectors)
         if not all_finite(products):

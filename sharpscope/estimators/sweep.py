@@ -109,7 +109,7 @@ class _Swept(Growth):
         self.lefts, self.rights, self.images = empty, empty, empty
         self.forms = torch.zeros(0, len(masks), 0, dtype=torch.float64, device=operator.device)
         self.exact = torch.zeros(0, len(masks), dtype=torch.float64, device=operator.device)
-        self.weights = torch.zeros(0)
+        self.weights = torch.zeros(0, device=operator.device)
         self._captured = [torch.zeros(len(masks), dtype=torch.float64, device=operator.device)]
 
     def run(self) -> Outcome:

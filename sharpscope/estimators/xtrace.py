@@ -119,7 +119,7 @@ class _Exchange:
         empty = torch.zeros(operator.dim, 0, dtype=operator.dtype, device=operator.device)
         self.probes, self.basis, self.images = empty, empty, empty
         self.triangle = torch.zeros(0, 0, dtype=torch.float64, device=operator.device)
-        self.weights = torch.zeros(0)
+        self.weights = torch.zeros(0, device=operator.device)
         self._forms: list[Tensor] = []
 
     @property

@@ -11,7 +11,7 @@ import torch
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,13 @@ class SymmetricOperator(ABC):
         dim: Number of rows.
         dtype: Dtype of the vectors.
         device: Device of the vectors.
+        _symmetric: Whether nothing but rounding keeps the products from being symmetric.
     """
 
     dim: int
     dtype: torch.dtype
     device: torch.device
+    _symmetric = False
 
     @abstractmethod
     def products(self, vectors: Tensor, others: Tensor | None = None) -> Products:
@@ -79,6 +81,25 @@ class SymmetricOperator(ABC):
     @abstractmethod
     def report(self) -> Report:
         """Return what a result says about this operator; asked inside its session."""
+
+    def check_symmetric(self, one: float, other: float, scale: float) -> None:
+        """Refuse ``uᵀAv = one`` and ``vᵀAu = other`` where they differ by more than rounding.
+
+        Args:
+            one: The first form.
+            other: The second form.
+            scale: Size of the forms that their vectors could have.
+
+        Raises:
+            SubjectError: If they differ, and only rounding may keep the products from symmetry.
+        """
+        allowed = torch.finfo(self.dtype).eps ** 0.25  # 2 % in float32, 1e-4 in float64
+        if self._symmetric and abs(one - other) > allowed * scale:
+            raise SubjectError(
+                f"the products are not symmetric, uᵀHv = {one:.6g} and vᵀHu = {other:.6g}: an "
+                "operation has a wrong second derivative; write it with elementary operations, or "
+                "take finite differences of the gradient (--operator fd)"
+            )
 
     def part(self, name: str, rows: Tensor) -> Report:
         """Return what a result says about the block of some rows, a mask ``[dim]``."""
@@ -124,11 +145,11 @@ class _ScipyFace(LinearOperator):
 
     def __init__(self, operator: SymmetricOperator):
         self.operator = operator
-        dtype = torch.empty(0, dtype=operator.dtype).numpy().dtype
+        dtype = torch.empty(0, dtype=operator.dtype, device="cpu").numpy().dtype
         super().__init__(dtype, (operator.dim, operator.dim))
 
     def _matmat(self, X: np.ndarray) -> np.ndarray:
-        vectors = torch.as_tensor(np.ascontiguousarray(X))
+        vectors = torch.from_numpy(np.ascontiguousarray(X))
         return self.operator.matmat(vectors).cpu().numpy()
 
     def _matvec(self, x: np.ndarray) -> np.ndarray:

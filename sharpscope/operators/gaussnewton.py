@@ -77,6 +77,7 @@ class GaussNewtonOperator(MeasuredOperator):
     """
 
     name = "gauss-newton"
+    _symmetric = True
     _seen: Sequence[Tensor] = ()
 
     def _add(self, sums: Sums) -> None:

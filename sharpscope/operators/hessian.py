@@ -44,6 +44,7 @@ class HessianOperator(MeasuredOperator):
     """
 
     name = "hessian"
+    _symmetric = True
     _custom: tuple[str, ...] | None = None
 
     def _begin(self, tape: Tape, census: Census) -> None:

@@ -92,7 +92,14 @@ class MeasuredOperator(SymmetricOperator):
             return sums.products()
 
         with self._ready():
-            return self._or_plain(work)
+            found = self._or_plain(work)
+        if vectors.shape[1] > 1:
+            u, v = vectors[:, :2].unbind(1)
+            au, av = found.columns[:, :2].unbind(1)
+            # Forms of random vectors are as large as this, and cancel in no other way.
+            scale = (u.norm() * av.norm() + v.norm() * au.norm()).item() / self.dim**0.5
+            self.check_symmetric(torch.dot(u, av).item(), torch.dot(v, au).item(), scale)
+        return found
 
     def gradient(self) -> Tensor:
         """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""

@@ -80,7 +80,7 @@ def check_custom_functions(
 def fixed_direction(selection: Selection) -> Tensor:
     """Return a fixed unit vector: cosines are as good as random and need no stream."""
     first = selection.parameters[0]
-    phases = torch.arange(1, selection.dim + 1, dtype=torch.float64).square()
+    phases = torch.arange(1, selection.dim + 1, dtype=torch.float64, device="cpu").square()
     direction = torch.cos(phases).to(first.device, first.dtype)
     return direction / direction.norm()
 

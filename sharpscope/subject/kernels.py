@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils import checkpoint
 
@@ -21,7 +21,8 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
     around the measurement is switched off: it would round to half precision. So are the short
     mantissas (TF32, bfloat16) that float32 products may be given by a setting, convolutions on
     CUDA by default: they round like half precision. Reentrant checkpointing is left out, which
-    cuts such derivatives off.
+    cuts such derivatives off, and so is the fused kernel of weight normalization, whose second
+    derivative is wrong: it makes Hessians that are not symmetric.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     cudnn = torch.backends.cudnn.enabled
@@ -33,6 +34,7 @@ def twice_differentiable(model: nn.Module) -> Generator[None]:
         torch.backends.mha.set_fastpath_enabled(False)
         stack.enter_context(_full_precision())
         stack.enter_context(_checkpoints_run_through())
+        stack.enter_context(_elementary_weight_norm())
         if "torch._dynamo" in sys.modules:  # nothing can be compiled where it was never imported
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if torch.cuda.is_available():
@@ -90,6 +92,25 @@ def _checkpoints_run_through() -> Generator[None]:
     finally:
         if not nested:
             del kind.apply
+
+
+@contextmanager
+def _elementary_weight_norm() -> Generator[None]:
+    """Normalize weights by elementary operations."""
+    # Both ways of torch.nn.utils to it; the name of the function hides the module of the older.
+    homes: list[Any] = [torch, sys.modules["torch.nn.utils.weight_norm"]]
+    before = homes[0]._weight_norm
+
+    def elementary(v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
+        return v * (g / torch.norm_except_dim(v, 2, dim))
+
+    for home in homes:
+        home._weight_norm = elementary
+    try:
+        yield
+    finally:
+        for home in homes:
+            home._weight_norm = before
 
 
 @contextmanager

@@ -171,11 +171,19 @@ class Subject:
         found.batches, found.samples = first, None
         return found
 
+    def in_double(self) -> "Subject":
+        """Return the same subject, measured in float64."""
+        found = copy.copy(self)
+        found.dtype = torch.float64
+        return found
+
     def rows(self, part: str, whole: str) -> Tensor:
         """Return which entries of the Selection ``whole`` belong to one of its parts, ``[dim]``."""
         chosen = {id(parameter) for parameter in self.owners.of(part).values()}
         parameters = self.select(whole).parameters
-        return torch.cat([torch.full((p.numel(),), id(p) in chosen) for p in parameters])
+        return torch.cat(
+            [torch.full((p.numel(),), id(p) in chosen, device="cpu") for p in parameters]
+        )
 
     @contextmanager
     def still(self) -> Generator[None]:
