@@ -9,7 +9,7 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.growth import Growth
 from sharpscope.estimators.krylov import Krylov
 from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
-from sharpscope.estimators.statistics import expected_probes
+from sharpscope.estimators.statistics import Spread, expected_probes
 from sharpscope.operators import Products, SymmetricOperator
 
 
@@ -65,7 +65,7 @@ class Deflation(Growth):
             before = self.forms if count else products.forms[:, :0]
             self.forms = torch.cat([before, products.forms], dim=1)
             self._weights = products.weights
-            if self.settings.distribution == "rademacher":
+            if self.settings.rademacher:
                 self._signs = torch.cat([self._signs, vectors.T.to(torch.int8)])
             self.meter.tell(self.grown + max(wanted, self.needed()))
         return True
@@ -98,23 +98,17 @@ class Deflation(Growth):
         """Return the estimate of ``‖B‖_F²`` with the basis as it is."""
         return self.images.double().square().sum(1).mean().item()
 
-    def variance(self) -> float:
-        """Return the variance of the form of one probe with the basis as it is."""
-        squared = self.squared_norm()
-        if len(self._signs) < 2:
-            return 2 * squared
-        # The diagonal by two independent halves, so that its square carries no noise of its own.
-        halves = [
-            torch.einsum("nd,nd->d", self._signs[k::2].to(self.images), self.images[k::2])
-            / len(self._signs[k::2])
-            for k in (0, 1)
-        ]
-        return 2 * max(0.0, squared - torch.dot(*(half.double() for half in halves)).item())
+    def spread(self) -> Spread:
+        """Return what the pilots' images say of the variance of a form."""
+        found = Spread(rademacher=self.settings.rademacher)
+        vectors = self._signs.to(self.images) if self.settings.rademacher else self.remainders
+        found.add(vectors.T, self.images.T)
+        return found
 
     def needed(self) -> float:
         """Return how many probes the target asks for with the basis as it is."""
         value = self.drawn().quadratic.mean().item() + math.fsum(self.krylov.alpha)
-        return expected_probes(self.variance(), self.settings.rtol * abs(value))
+        return expected_probes(self.spread().variance(), self.settings.rtol * abs(value))
 
     def saved(self, size: int) -> float:
         """Return how many probes the vectors after the first ``size`` of the basis save."""

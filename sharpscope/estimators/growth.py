@@ -59,7 +59,9 @@ class Growth(ABC):
             if self.saved(at) > size - at:
                 at = size
             patience = max(_LEAST, _PATIENCE * (at - self._start + needed))
-            if needed <= INTERVAL_PROBES or size - at >= patience or self._room() < 1:
+            # The whole space, which leaves nothing to probe, may be nearer than the last probe.
+            far = self.operator.dim - size > needed
+            if needed <= INTERVAL_PROBES or (size - at >= patience and far) or self._room() < 1:
                 return True
             if not self.grow():
                 return False

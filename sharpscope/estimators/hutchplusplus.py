@@ -125,8 +125,7 @@ class HutchPlusPlus(ProbeSettings):
             outcome = probing.run()
         else:
             first = math.ceil(min(found.needed(), max(2, meter.left)))
-            probing = Probing(
-                operator, self, meter, found.without, exact, first=first, drawn=[found.drawn()]
-            )
+            probing = Probing(operator, self, meter, found.without, exact, first=first)
+            probing.drawn, probing.spread = [found.drawn()], found.spread()
             outcome = probing.run()
         return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)

@@ -18,15 +18,19 @@ from sharpscope.operators import SymmetricOperator
 from sharpscope.results import EigenResult, Outcome
 from sharpscope.subject import Subject
 
+# The share of the largest eigenvalue down to which a small one is found by its own size.
+_RESOLVED = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class TopEigenvalues:
     """Find the k largest and the k smallest eigenvalues, signs kept.
 
-    Lanczos with full reorthogonalization from a random start (Lanczos, 1950; Parlett, 1998),
-    until the bound ``|β_m s_{m,i}|`` of every wanted Ritz pair is at most ``rtol · max|θ|``. The
-    vectors found are then multiplied once more: values and residuals printed are those of that
-    product, not the bound. A Ritz value never lies outside the spectrum.
+    Lanczos with full reorthogonalization from a random start (Lanczos, 1950; Parlett, 1998), until
+    the bound ``|β_m s_{m,i}|`` of every wanted Ritz pair is at most ``rtol · |θ_i|``, or rtol times
+    a hundredth of the largest where θ_i is smaller than that. The vectors found are then multiplied
+    once more: values and residuals printed are those of that product, not the bound. A Ritz value
+    never lies outside the spectrum.
 
     Args:
         k: Eigenvalues wanted at each end, at most as many as the operator has rows.
@@ -129,7 +133,9 @@ class TopEigenvalues:
         values, vectors = _ritz(krylov, first)
         ends = _ends(len(values), self.k)
         bounds = abs(krylov.beta[-1] * vectors[-1, ends])
-        return bool((bounds <= self.rtol * abs(_ritz(krylov)[0]).max()).all())
+        # Small ones by their own size, or a bound that fits the largest would span several.
+        least = _RESOLVED * abs(_ritz(krylov)[0]).max()
+        return bool((bounds <= self.rtol * np.maximum(abs(values[ends]), least)).all())
 
     def _checked(self, krylov: Krylov, meter: Meter, outcome: Outcome) -> EigenResult:
         """Return the record after one more product with each vector found."""

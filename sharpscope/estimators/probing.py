@@ -14,6 +14,7 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.statistics import (
     INTERVAL_PROBES,
     Mean,
+    Spread,
     data_error_of_probes,
     data_errors_of_forms,
     mean,
@@ -37,6 +38,11 @@ class ProbeSettings:
     distribution: Literal["rademacher", "gaussian"] = "rademacher"
     seed: int = 0
 
+    @property
+    def rademacher(self) -> bool:
+        """Whether probes are signs."""
+        return self.distribution == "rademacher"
+
     def __post_init__(self) -> None:
         positive("rtol", self.rtol)
         at_least("budget", self.budget, 2, "products; two make a standard error")
@@ -50,7 +56,7 @@ class ProbeSettings:
 
 def probe(operator: SymmetricOperator, settings: ProbeSettings, *path: str | int) -> Tensor:
     """Return the probe that the seed and a name define, in the operator's dtype and device."""
-    draw = rademacher if settings.distribution == "rademacher" else gaussian
+    draw = rademacher if settings.rademacher else gaussian
     vector = draw(operator.dim, stream(settings.seed, "trace", *path))
     return vector.to(operator.device, operator.dtype)
 
@@ -72,6 +78,7 @@ class Probing:
         first: Probes to draw before the first look at their error.
         source: Draws so many probes and returns their products, for an engine that draws its own.
         drawn: Products of the blocks of probes drawn.
+        spread: What the images of the probes say of the variance of their forms.
     """
 
     operator: SymmetricOperator
@@ -83,6 +90,7 @@ class Probing:
     first: int = INTERVAL_PROBES
     source: Callable[[int], Products] | None = None
     drawn: list[Products] = field(default_factory=list[Products])
+    spread: Spread | None = None
 
     def run(self) -> Outcome:
         """Draw probes until the target, the budget, the time or a number that is not finite."""
@@ -132,11 +140,17 @@ class Probing:
         return 0.0 if self.exact is None else self.exact.quadratic.sum().item()
 
     def trace(self) -> Mean:
-        """Return the estimate with its standard error."""
+        """Return the estimate with its standard error, the larger one of two.
+
+        One is that of the terms, the other that of the images.
+        """
         if self.complete:
             return Mean(self.exact_part(), 0.0, 0)
         found = mean(self.terms())
-        return Mean(found.value + self.exact_part(), found.error, found.count)
+        error = found.error
+        if self.spread is not None:
+            error = max(error, math.sqrt(self.spread.variance() / found.count))
+        return Mean(found.value + self.exact_part(), error, found.count)
 
     def data_error(self) -> float | None:
         """Return the standard error over batches as a sample of the data."""
@@ -167,7 +181,10 @@ class Probing:
             source = self.source
             return self.meter.counted(size, lambda: source(size))
         vectors = draw_block(self.operator, self.settings, self.count, size)
-        return self.meter.timed(self.operator, self.prepare(vectors))
+        products = self.meter.timed(self.operator, self.prepare(vectors))
+        self.spread = self.spread or Spread(rademacher=self.settings.rademacher)
+        self.spread.add(vectors, self.prepare(products.columns))
+        return products
 
 
 def draw_block(

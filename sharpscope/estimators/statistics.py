@@ -45,6 +45,46 @@ def mean(terms: Tensor) -> Mean:
     return Mean(center.item(), math.sqrt(variance.item() / len(terms)), len(terms))
 
 
+class Spread:
+    """The variance of the forms ``vᵀBv`` of random vectors, from their images ``Bv``.
+
+    It is ``2‖B‖_F²`` for Gaussian v and ``2(‖B‖_F² − Σ B_ii²)`` for Rademacher v, and
+    ``E‖Bv‖² = ‖B‖_F²``, ``E[v ∘ Bv] = diag B``. Where few eigenvalues dominate, forms are skewed:
+    most samples miss the long tail, and their spread is too small. The images know better.
+
+    Args:
+        rademacher: Whether the vectors are signs.
+    """
+
+    def __init__(self, *, rademacher: bool):
+        self.count = 0
+        self._squares = 0.0
+        self._rademacher = rademacher
+        self._halves: list[Tensor | None] = [None, None]
+        self._counts = [0, 0]
+
+    def add(self, vectors: Tensor, images: Tensor) -> None:
+        """Add random vectors and their images, the columns of ``[dim, k]``."""
+        self._squares += images.double().square().sum().item()
+        if self._rademacher:
+            for index in range(vectors.shape[1]):
+                half = (self.count + index) % 2
+                diagonal, found = vectors[:, index] * images[:, index], self._halves[half]
+                self._halves[half] = diagonal if found is None else found + diagonal
+                self._counts[half] += 1
+        self.count += vectors.shape[1]
+
+    def variance(self) -> float:
+        """Return the variance of a form."""
+        one, other = self._halves
+        squared, diagonal = self._squares / self.count, 0.0
+        if one is not None and other is not None:
+            # By two independent halves, so that its square carries no noise of its own.
+            product = torch.dot(one.double(), other.double()).item()
+            diagonal = max(0.0, product / (self._counts[0] * self._counts[1]))
+        return 2 * max(0.0, squared - diagonal)
+
+
 def probes_needed(found: Mean, target: float) -> float:
     """Return how many terms in all would bring the standard error down to ``target``.
 

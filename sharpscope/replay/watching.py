@@ -78,7 +78,7 @@ class Ledger:
             self._born[_storage(tensor)] = self.serial
         if dependent:
             self._mark((*outputs, *written))
-            self.escaped |= _tells_python(func)
+            self.escaped |= _tells_python(func, args)
         drew = torch.Tag.nondeterministic_seeded in func.tags
         for frame in self.frames:
             frame.work += bool(made)
@@ -142,8 +142,10 @@ def _storage(tensor: Tensor) -> Any:
     return tensor.untyped_storage()
 
 
-def _tells_python(func: Any) -> bool:
+def _tells_python(func: Any, args: Sequence[Any]) -> bool:
     name = func.overloadpacket.__name__
+    if name == "index":  # its shape tells what a mask holds, and of numbers only how many
+        return any(index.dtype in (torch.bool, torch.uint8) for index in tensors_in(args[1]))
     return name in _ESCAPES or torch.Tag.dynamic_output_shape in func.tags
 
 

@@ -12,7 +12,8 @@ from torch.nn.modules.loss import _Loss  # pyright: ignore[reportPrivateUsage]
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError, SubjectError
-from sharpscope.subject.batches import Length, logits, run, separate
+from sharpscope.subject.batches import Length, leaves, logits, run, separate
+from sharpscope.subject.batches import length as batch_length
 from sharpscope.subject.descriptions import taken_as
 
 
@@ -73,13 +74,18 @@ def as_batch_loss(
             f"loss must be a name, a torch loss or a callable(model, batch); got {loss!r}{hint}"
         )
 
+    def items(batch: Any) -> int:
+        if length is batch_length:
+            _check_first_axes(batch)
+        return length(batch)
+
     def measured(model: nn.Module, batch: Any) -> LossSum:
         inputs, wanted = separate(batch, target=target)
         try:
             output = logits(run(model, inputs, call=call))
             if _is_torch_loss(loss):
                 return torch_loss_sum(loss, output, wanted)
-            return _mean_times(loss(output, wanted), length(batch))
+            return _mean_times(loss(output, wanted), items(batch))
         except SubjectError:
             raise
         except Exception as error:
@@ -91,7 +97,7 @@ def as_batch_loss(
         value = loss(model, batch)
         if isinstance(value, tuple) and len(value) == 2:
             return LossSum(_scalar(value[0]), _weight(value[1]))
-        return _mean_times(value, length(batch))
+        return _mean_times(value, items(batch))
 
     return measured if is_criterion(loss) else called
 
@@ -178,6 +184,19 @@ def _is_torch_loss(loss: Any) -> bool:
         getattr(function, "__module__", None) == functional.__name__
         and getattr(functional, getattr(function, "__name__", ""), None) is function
     )
+
+
+def _check_first_axes(batch: Any) -> None:
+    """Refuse a batch whose tensors leave it open how many items it has."""
+    tensors = [leaf for leaf in leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0]
+    sizes = list(dict.fromkeys(tensor.shape[0] for tensor in tensors))
+    if len(sizes) > 1:
+        shown = ", ".join(str(list(tensor.shape)) for tensor in tensors[:6])
+        raise SubjectError(
+            f"the loss is a mean, and the tensors of the batch ({shown}) do not agree on over how "
+            "many items: pass batch_size=, a function from a batch to that number, or return a "
+            "pair (sum, weight) from the loss"
+        )
 
 
 def _mean_times(value: Any, items: int) -> LossSum:

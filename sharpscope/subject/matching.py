@@ -115,7 +115,8 @@ def _under(
 
 
 def _firsts(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(f"{clean(name).partition('.')[0]}." for name in names))
+    parts = (clean(name).partition(".") for name in names)
+    return list(dict.fromkeys(first + stop for first, stop, _ in parts))
 
 
 def _best_fit(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> _Fit:
@@ -195,7 +196,7 @@ def _advice(
 ) -> str:
     if spec is None:
         return "its recipe builds another model here: it was changed, or saved by another version"
-    for first in _firsts(state):
+    for first in (first for first in _firsts(state) if first.endswith(".")):
         if _best_fit(wanted, _under(state, first, "", spec)).faults == 0:
             return (
                 f'all of it is there under one prefix: set prefix = "{first}" in [model] of {spec}'

@@ -166,7 +166,7 @@ def test_pyhessian_not_installed(ask: Callable[[], Any]):
     with pytest.raises(MisuseError) as caught:
         ask()
     assert str(caught.value) == (
-        "engine 'pyhessian' needs PyHessian: pip install \"sharpscope[engines]\""
+        "engine 'pyhessian' needs PyHessian: pip install \".[engines]\" in its folder"
     )
 
 

@@ -86,7 +86,9 @@ def test_the_interval_is_students(estimator: Callable[..., Any]):
     assert found.interval == pytest.approx((found.value - half, found.value + half))
     terms = torch.tensor(found.terms, dtype=torch.float64)
     shared = 2**0.5 if found.method == "xtrace" else 1  # what two probes share is in two terms
-    assert found.standard_error == pytest.approx(shared * terms.std().item() / 12**0.5)
+    least = shared * terms.std().item() / 12**0.5
+    # That of the images may be larger.
+    assert least * (1 - 1e-9) <= found.standard_error <= 3 * least
     assert found.value == pytest.approx(terms.mean().item() + found.exact_part)
 
 

@@ -293,3 +293,19 @@ def test_forwards_of_the_users_own_come_back():
         tape.run(0, lambda: loss(model, DATA[0]))
     assert vars(model.cxr_model)["forward"] == own
     assert all("forward" not in vars(m) for m in model.modules() if m is not model.cxr_model)
+
+
+@pytest.mark.parametrize(("mask", "told"), [(False, False), (True, True)])
+def test_indices_by_number_tell_python_nothing(mask: bool, told: bool):
+    """A mask decides how many rows come out; numbers, such as last time steps, do not."""
+
+    class Last(awkward.Base):
+        def forward(self, ehr: Tensor, cxr: Tensor) -> Tensor:
+            seen = self.ehr_model(ehr)
+            rows: Tensor = seen[:, 0] > -9 if mask else torch.arange(len(ehr))
+            return self.join(seen[rows], self.cxr_model(cxr))
+
+    torch.manual_seed(5)
+    report = HessianOperator(awkward.subject_of(Last()), "ehr").report()
+    assert any("reached Python" in note for note in report.notes) == told
+    assert ("cxr_model" in report.replayed) != told

@@ -267,3 +267,27 @@ def test_finite_means_a_finite_sum_and_a_weight_that_is_not_negative():
     assert is_finite(LossSum(one, 0.0))
     for total, weight in ((one, -1.0), (one, float("nan")), (one / 0, 1.0), (one * torch.nan, 1.0)):
         assert not is_finite(LossSum(total, weight))
+
+
+def test_a_mean_over_nobody_knows_how_many_items_is_refused():
+    """Time-first codes: the first axis of the first tensor is time, and no weight of a mean."""
+    codes, target = torch.randn(6, 4, 3), torch.tensor([0, 1, 1, 0])
+    model = nn.Linear(3, 2)
+
+    def mean(model: nn.Module, batch: Any) -> Tensor:
+        return functional.cross_entropy(model(batch[0]).mean(0), batch[1])
+
+    def pair(model: nn.Module, batch: Any) -> tuple[Tensor, int]:
+        return 4 * mean(model, batch), 4
+
+    data = [(codes, target), (codes[:, :2], target[:2])]
+    settings: dict[str, Any] = {"encoders": {"a": "weight"}}
+    with pytest.raises(
+        SubjectError,
+        match=r"batch 1: the loss is a mean, and the tensors of the batch \(\[6, 4, 3\], \[4\]\) "
+        r"do not agree on over how many items: pass batch_size=, .* return a pair \(sum, weight\)",
+    ):
+        Subject(model, data, loss=mean, **settings).census()
+    counted = Subject(model, data, loss=mean, batch_size=lambda b: len(b[1]), **settings).census()
+    assert (counted.samples, counted.weight) == (6, 6)
+    assert Subject(model, data[:1], loss=pair, **settings).census().weight == 4

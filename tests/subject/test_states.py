@@ -338,3 +338,9 @@ def test_prefixes_count_tensors_and_parameters():
     assert prefixes(Two().state_dict()) == expected
     assert prefixes(renamed(dict(Two().state_dict()), "module.model._orig_mod.")) == expected
     assert prefixes({}) == []
+
+
+def test_a_bare_tensor_beside_the_model_is_no_prefix():
+    message = failure(Two(), numbers(Two()) | {"extra": torch.ones(2)})
+    assert "tensors unexpected 1 ('extra')" in message
+    assert "the model has no place for them" in message

@@ -26,7 +26,7 @@ def library() -> Any:
         return import_module("pyhessian")
     except ImportError as error:
         raise MisuseError(
-            "engine 'pyhessian' needs PyHessian: pip install \"sharpscope[engines]\""
+            "engine 'pyhessian' needs PyHessian: pip install \".[engines]\" in its folder"
         ) from error
 
 
