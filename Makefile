@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 PEERS := .venv-peers
 
-.PHONY: install demo test test-plain test-slow lint format clean peers benchmarks
+.PHONY: install demo test test-plain test-slow gpu lint format clean peers benchmarks
 
 install: $(STAMP)
 
@@ -33,6 +33,13 @@ test-plain: install
 
 test-slow: install
 	$(BIN)/python -m pytest -q -m slow
+
+# On a machine with CUDA: what is marked gpu, the suites of the interfaces with all tensors there,
+# and one file of figures to commit, benchmarks/results/gpu.json.
+gpu: install
+	$(BIN)/python -m pytest -q -m gpu
+	SHARPSCOPE_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -m "not slow and not gpu" tests/operators tests/estimators
+	$(BIN)/python -W ignore -m benchmarks.gpu
 
 # The libraries that benchmarks compare with, apart from ours: one of them needs torchvision, which
 # has no build beside the CPU torch and is taken out again.

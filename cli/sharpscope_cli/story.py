@@ -1,5 +1,7 @@
 """The story that ``sharpscope demo`` tells: train, measure, compare."""
 
+import shutil
+import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -226,7 +228,18 @@ def show_story(story: Story, *, quiet: bool) -> None:
             "Type next:",
         ]
     )
+    if (first := activation()) is not None:
+        emit_command("  ", first)
     emit_command("  ", story.next)
+
+
+def activation() -> str | None:
+    """Return what makes the command known to the shell, such as after ``make demo``, or None."""
+    if shutil.which("sharpscope") is not None:
+        return None
+    script = Path(sys.prefix) / "bin" / "activate"
+    here = script.is_relative_to(Path.cwd())
+    return f"source {script.relative_to(Path.cwd()) if here else script}"
 
 
 def cells(row: Row) -> list[str]:

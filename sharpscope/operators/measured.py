@@ -55,6 +55,7 @@ class MeasuredOperator(SymmetricOperator):
         self._tape: Tape | None = None
         self._kept: Kept | None = None
         self._compared: set[int] = set()
+        self._symmetry_seen = False
 
     @contextmanager
     def session(self) -> Generator[None]:
@@ -93,7 +94,10 @@ class MeasuredOperator(SymmetricOperator):
 
         with self._ready():
             found = self._or_plain(work)
-        if vectors.shape[1] > 1:
+        # Once a session, with the first random vectors: later ones may be remainders of a basis,
+        # whose products are small and mostly rounding.
+        if vectors.shape[1] > 1 and not (self._open and self._symmetry_seen):
+            self._symmetry_seen = True
             u, v = vectors[:, :2].unbind(1)
             au, av = found.columns[:, :2].unbind(1)
             # Forms of random vectors are as large as this, and cancel in no other way.
@@ -171,6 +175,7 @@ class MeasuredOperator(SymmetricOperator):
         self._kept = Kept(memory, census.batches)
         self._used = None
         self._compared = set()
+        self._symmetry_seen = False
 
     def _ready(self) -> AbstractContextManager[None]:
         """Return the block of a bare product: a proof before the first one is enough.

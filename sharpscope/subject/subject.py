@@ -174,7 +174,7 @@ class Subject:
     def in_double(self) -> "Subject":
         """Return the same subject, measured in float64."""
         found = copy.copy(self)
-        found.dtype = torch.float64
+        found.dtype, found._held = torch.float64, None
         return found
 
     def rows(self, part: str, whole: str) -> Tensor:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,19 @@ def test_table_checkpoints_and_the_sentence_to_type_next() -> None:
     assert lines[-1] == "  sharpscope trace runs/ehr-cxr.pt --modality zer"
     _, *sentence = shlex.split(lines[-1])
     assert "Hessian trace of zer in runs/ehr-cxr.pt" in done(*sentence, "--samples", "24")
+
+
+def test_where_the_command_is_not_found_it_says_what_to_type_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for found, prefix, first in (
+        ("/usr/bin/sharpscope", sys.prefix, None),
+        (None, str(Path.cwd() / ".venv"), "source .venv/bin/activate"),
+        (None, "/opt/env", "source /opt/env/bin/activate"),
+    ):
+        monkeypatch.setattr(story.shutil, "which", lambda _, found=found: found)
+        monkeypatch.setattr(story.sys, "prefix", prefix)
+        assert story.activation() == first
 
 
 def a_row(model: str, modality: str, **changes: Any) -> Row:
