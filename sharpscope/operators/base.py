@@ -82,13 +82,14 @@ class SymmetricOperator(ABC):
     def report(self) -> Report:
         """Return what a result says about this operator; asked inside its session."""
 
-    def check_symmetric(self, one: float, other: float, scale: float) -> None:
+    def check_symmetric(self, one: float, other: float, scale: float, size: float = 1.0) -> None:
         """Refuse ``uᵀAv = one`` and ``vᵀAu = other`` where they differ by more than rounding.
 
         Args:
             one: The first form.
             other: The second form.
             scale: Size of the forms that their vectors could have.
+            size: ``‖u‖‖v‖``, less what random directions cancel.
 
         Raises:
             SubjectError: If they differ, and only rounding may keep the products from symmetry.
@@ -97,12 +98,18 @@ class SymmetricOperator(ABC):
         # 2 % in float32, 1e-4 in float64, and what rounding makes of the largest eigenvalue, which
         # random vectors in many dimensions hardly see.
         allowed = rounding**0.25 + 300 * rounding * self.dim**0.5
-        if self._symmetric and abs(one - other) > allowed * scale:
+        if self._symmetric and abs(one - other) > allowed * scale + self._rounding() * size:
+            coarse = "" if rounding < 1e-10 else f"{self.dtype} is too coarse for it, or "
             raise SubjectError(
-                f"the products are not symmetric, uᵀHv = {one:.6g} and vᵀHu = {other:.6g}: an "
-                "operation has a wrong second derivative; write it with elementary operations, or "
-                "take finite differences of the gradient (--operator fd)"
+                f"the products are not symmetric, uᵀHv = {one:.6g} and vᵀHu = {other:.6g}: "
+                f"{coarse.removeprefix('torch.')}an operation has a wrong second derivative; "
+                f"{'try --dtype float64, ' if coarse else ''}write it with elementary operations, "
+                "or take finite differences of the gradient (--operator fd)"
             )
+
+    def _rounding(self) -> float:
+        """Return the curvature that rounding makes where there is none."""
+        return 0.0
 
     def part(self, name: str, rows: Tensor) -> Report:
         """Return what a result says about the block of some rows, a mask ``[dim]``."""

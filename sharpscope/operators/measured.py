@@ -98,12 +98,24 @@ class MeasuredOperator(SymmetricOperator):
         # whose products are small and mostly rounding.
         if vectors.shape[1] > 1 and not (self._open and self._symmetry_seen):
             self._symmetry_seen = True
-            u, v = vectors[:, :2].unbind(1)
-            au, av = found.columns[:, :2].unbind(1)
-            # Forms of random vectors are as large as this, and cancel in no other way.
-            scale = (u.norm() * av.norm() + v.norm() * au.norm()).item() / self.dim**0.5
-            self.check_symmetric(torch.dot(u, av).item(), torch.dot(v, au).item(), scale)
+            self._check_symmetric(vectors, found.columns)
         return found
+
+    def _check_symmetric(self, vectors: Tensor, columns: Tensor) -> None:
+        """Refuse products with two random vectors that no symmetric matrix has."""
+        u, v = vectors[:, :2].double().unbind(1)
+        au, av = columns[:, :2].double().unbind(1)
+        root = self.dim**0.5
+        # Forms of random vectors are as large as this, and cancel in no other way.
+        scale = (u.norm() * av.norm() + v.norm() * au.norm()).item() / root
+        size = (u.norm() * v.norm()).item() / root
+        self.check_symmetric(torch.dot(u, av).item(), torch.dot(v, au).item(), scale, size)
+
+    def _rounding(self) -> float:
+        """Return the curvature that rounding makes of the loss at weights of this size."""
+        squares = self.selection.flatten(self.selection.parameters).double().square().mean().item()
+        loss = abs(self._census.loss_value) if self._census else 0.0
+        return 10 * torch.finfo(self.dtype).eps * loss / squares if squares else 0.0
 
     def gradient(self) -> Tensor:
         """Return the gradient of the mean loss over the Selection, shape ``[dim]``."""

@@ -380,3 +380,29 @@ def test_products_that_are_not_symmetric_are_refused(measure: Any, monkeypatch: 
             SubjectError, match=r"the products are not symmetric, uᵀHv = .* an oper"
         ):
             measure(HessianOperator(subject, "ehr"))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_is_not_taken_for_a_wrong_derivative(dtype: str):
+    """A linear map of the Selection behind another: its curvature is rounding and nothing else."""
+
+    class Cancelling(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(3, 40)
+            self.b = nn.Linear(40, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen = self.a(x)
+            return self.b(torch.expm1(torch.log1p(seen.square()))) - self.b(seen.square())
+
+    data = [(torch.randn(n, 3), torch.randn(n, 2)) for n in (5, 4)]
+    subject = Subject(
+        Cancelling(),
+        data,
+        loss=lambda model, batch: model(batch[0]).mean() + 1,
+        encoders={"a": "a", "b": "b"},
+        dtype=dtype,
+    )
+    found = HutchPlusPlus(budget=200)(HessianOperator(subject, "a"))
+    assert abs(found.value or 0.0) < 1e-4
