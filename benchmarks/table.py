@@ -35,6 +35,8 @@ def table(found: dict[str, Any]) -> str:
             f"| {row['seconds_per_product'] / ours:.2f} | {row['first_seconds']:.2f} "
             f"| {row['peak_bytes'] / 1e6:.0f} |"
         )
+    if "counts" not in found:
+        return "\n".join([*lines, "", "How many products an error takes was not counted.", ""])
     lines += [
         "",
         "## To the same error of the trace",

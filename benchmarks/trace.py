@@ -56,14 +56,15 @@ def main() -> None:
     }
     for part in [options.part] if options.part else parts:
         (CACHE / f"{name}-{part}.json").write_text(json.dumps(parts[part]()))
-    if not all((CACHE / f"{name}-{part}.json").exists() for part in parts):
+    made = {part: CACHE / f"{name}-{part}.json" for part in parts}
+    if not made["products"].exists():
         return
     found = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, one thread",
         "torch": torch.__version__,
         "quick": options.quick,
         "timed_products": options.rounds * options.products,
-        **{part: json.loads((CACHE / f"{name}-{part}.json").read_text()) for part in parts},
+        **{part: json.loads(path.read_text()) for part, path in made.items() if path.exists()},
     }
     (HERE / "results" / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     text = table(found)
