@@ -15,9 +15,10 @@ PROBES = (
 MISSING = "– for a data error means fewer than two batches, for an interval fewer than 10 probes."
 RESIDUALS = (
     "An eigenvalue of H lies within residual × largest |λ| of the value, which is printed to the "
-    "places that this leaves. data ± is its standard error over batches as a sample of the data. "
-    "Unit: loss per squared parameter unit."
+    "places that this leaves. "
 )
+DATA = "The data error, data ±, is its standard error over batches as a sample of the data. "
+UNIT = "Unit: loss per squared parameter unit."
 ABSENT = "–"
 DONE = (Outcome.CONVERGED, Outcome.COMPLETED)
 
@@ -67,7 +68,9 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
         if len(result.eigenvalues) > 2:
             emit_lines()
             _all_eigenvalues(result, results)
-    _after(results, "" if quiet else RESIDUALS, quiet=quiet)
+    several = any(len(result.eigenvalues) > 2 for result in results)
+    data = DATA if len(results) == 1 or several else ""  # the table of several has none
+    _after(results, "" if quiet else RESIDUALS + data + UNIT, quiet=quiet)
 
 
 def _matrix(results: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ from benchmarks import counts, workload
 
 @pytest.mark.slow
 def test_no_method_needs_fewer_products_for_the_same_error(tmp_path: Path):
-    """The two encoders of the benchmark, with images of 16 x 16, and those of avdigits and emoji."""
+    """The encoders of the benchmark, images of ehr-cxr at 16 x 16."""
     workload.prepare(tmp_path, quick=True)
     rows = counts.count(tmp_path, quick=True, say=lambda _: None)
     assert [(row["workload"], row["modality"]) for row in rows] == list(workload.ENCODERS)
