@@ -89,12 +89,18 @@ def _roughly(number: float) -> str:
     return f"{float(f'{number:.1e}'):,.0f}"
 
 
+# Below this share of the value, the error is no place of the value that can be printed.
+_ROUNDING = 1e-11
+
+
 def with_error(value: float | None, error: float | None) -> str:
     """Return ``925.6 ± 8.7``: the error to two digits, the value to the error's last place."""
     if value is None or error is None or not math.isfinite(value) or not math.isfinite(error):
         return significant(value)
     if error < sys.float_info.min:
         return f"{significant(value, 6)} ± 0"
+    if error < _ROUNDING * abs(value):  # digits that float64 does not have
+        return f"{significant(value, 12)} ± {error:.1e}"
     places = 1 - math.floor(math.log10(error))
     # An error outside these bounds reads better with a power of ten than with a row of zeros.
     if places > 4 or places < -4:
