@@ -38,7 +38,7 @@ test-slow: install
 # and one file of figures to commit, benchmarks/results/gpu.json.
 gpu: install
 	$(BIN)/python -m pytest -q -m gpu
-	SHARPSCOPE_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -m "not slow and not gpu" tests/operators tests/estimators
+	SHARPSCOPE_TEST_DEVICE=cuda $(BIN)/python -m pytest -q -m "not slow and not gpu" tests/operators tests/replay
 	$(BIN)/python -W ignore -m benchmarks.gpu
 
 # The libraries that benchmarks compare with, apart from ours: one of them needs torchvision, which

@@ -23,9 +23,11 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def place() -> None:
-    """Make tensors on the device and in the dtype that the environment names."""
+def pytest_configure() -> None:
+    """Make tensors on the device and in the dtype that the environment names.
+
+    Before anything is collected: some modules make their data when they are imported.
+    """
     if device := os.environ.get("SHARPSCOPE_TEST_DEVICE"):
         torch.set_default_device(device)
     if dtype := os.environ.get("SHARPSCOPE_TEST_DTYPE"):

@@ -88,8 +88,8 @@ def test_batches_of_any_size_give_the_same_product():
 def test_float32_is_close_to_float64():
     model = problems.build("attention")
     double = HessianOperator(problems.subject_of(model), "ehr")
-    single = HessianOperator(problems.subject_of(model, dtype=None), "ehr")
-    vector = torch.randn(double.dim)
+    single = HessianOperator(problems.subject_of(model, dtype="float32"), "ehr")
+    vector = torch.randn(double.dim, dtype=torch.float32)
     assert single.matvec(vector).dtype == torch.float32
     error = (single.matvec(vector).double() - double.matvec(vector.double())).norm()
     assert error <= 1e-5 * double.matvec(vector.double()).norm()
