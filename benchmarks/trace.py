@@ -66,6 +66,7 @@ def main() -> None:
         "timed_products": options.rounds * options.products,
         **{part: json.loads(path.read_text()) for part, path in made.items() if path.exists()},
     }
+    (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     text = table(found)
     (HERE / "results" / f"{name}.md").write_text(text)

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from sharpscope.checks import at_least, nearest, one_of
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Sweep, TopEigenvalues, XTrace
 from sharpscope.estimators.cost import Watcher
 from sharpscope.estimators.lanczos import check_k
@@ -138,9 +138,13 @@ def swept(
     chosen = OPERATORS[one_of("operator", operator, OPERATORS)]
     for name in names:
         one_of("modality", name, subject.parts, "of several encoders")
+    joined = [name for name in names if "+" in name]
+    if one_of("way", way, WAYS) == "sweep" and joined:
+        raise MisuseError(f"one sweep needs names of modalities without '+'; got {joined[0]!r}")
     gain: float | None = None
-    if one_of("way", way, WAYS) == "auto":
-        gain = _gain(subject.excerpt(), names, sweep, chosen, loss) if len(names) > 1 else 0.0
+    if way == "auto":
+        several = len(names) > 1 and not joined
+        gain = _gain(subject.excerpt(), names, sweep, chosen, loss) if several else 0.0
     if way == "each" or (gain is not None and gain <= 1):
         return None
     whole = "+".join(names)
@@ -157,7 +161,10 @@ def _gain(
     blocks = {
         name: (operator(subject, name, loss=loss), subject.rows(name, whole)) for name in names
     }
-    return costs(settings, operator(subject, whole, loss=loss), blocks).ratio
+    try:
+        return costs(settings, operator(subject, whole, loss=loss), blocks).ratio
+    except SubjectError:  # of one batch, whose items may all be masked: the others may be sound
+        return 0.0
 
 
 def _told(part: TraceResult, found: dict[str, TraceResult], gain: float | None) -> TraceResult:

@@ -60,6 +60,8 @@ class Deflation(Growth):
             products = self.meter.timed(self.operator, rest)
             if not all_finite(products):
                 return False
+            if not count and not self.krylov.size:
+                self.operator.check_random(vectors, products.columns)
             self.remainders = torch.cat([self.remainders, rest.T])
             self.images = torch.cat([self.images, self.without(products.columns).T])
             before = self.forms if count else products.forms[:, :0]

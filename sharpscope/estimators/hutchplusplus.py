@@ -111,16 +111,16 @@ class HutchPlusPlus(ProbeSettings):
     def _adapted(self, operator: SymmetricOperator, meter: Meter, krylov: Krylov) -> TraceResult:
         """Return the trace with a basis as large as pays for itself."""
         found = Deflation(operator, self, meter, krylov)
-        pilots = min(PILOTS, self.probes or PILOTS, self.budget)
-        finite = krylov.size == operator.dim or found.draw(pilots)
-        finite = finite and found.adapt()
+        whole = krylov.size == operator.dim  # a basis that others have grown
+        finite = whole or found.draw(min(PILOTS, self.probes or PILOTS, self.budget))
+        finite = finite and (whole or found.adapt())
         exact = None
         if krylov.size:
             forms = torch.stack(krylov.forms, dim=1)
             exact = Products(krylov.rows.T, forms, krylov.weights)
         if not finite:
             probing, outcome = Probing(operator, self, meter, exact=exact), Outcome.NOT_FINITE
-        elif krylov.size == operator.dim and self.probes is None:
+        elif whole or (krylov.size == operator.dim and self.probes is None):
             probing = Probing(operator, self, meter, exact=exact, complete=True)
             outcome = probing.run()
         else:

@@ -182,6 +182,8 @@ class Probing:
             return self.meter.counted(size, lambda: source(size))
         vectors = draw_block(self.operator, self.settings, self.count, size)
         products = self.meter.timed(self.operator, self.prepare(vectors))
+        if not self.count and self.exact is None:
+            self.operator.check_random(vectors, products.columns)
         self.spread = self.spread or Spread(rademacher=self.settings.rademacher)
         self.spread.add(vectors, self.prepare(products.columns))
         return products

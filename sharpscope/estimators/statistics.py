@@ -103,7 +103,7 @@ def probes_needed(found: Mean, target: float) -> float:
 
 def expected_probes(variance: float, target: float) -> float:
     """Return how many terms of a known variance an error of ``target`` will ask for."""
-    least = variance / target**2 if target else math.inf if variance else 0.0
+    least = (math.sqrt(variance) / target) ** 2 if target else math.inf if variance else 0.0
     count = int(min(max(INTERVAL_PROBES, least), 1e9))
     planned = Mean(0.0, math.sqrt(variance / count), count)
     return max(INTERVAL_PROBES, probes_needed(planned, target))

@@ -38,9 +38,10 @@ class Sweep(ProbeSettings):
     the estimate for the whole, to rounding. Q is a Krylov basis that grows while it saves probes
     to the block that needs most: ``M = A(I − QQᵀ)`` loses ``‖(Aq)_B‖²`` of ``‖M_B‖_F²`` a step.
 
-    A probe of a block by itself does not see the blocks beside its own: it has the smaller
-    variance, ``2‖A_BB‖_F²`` where that of a sweep has ``‖A_BC‖_F²`` more for each C. A sweep pays
-    where products with the blocks one by one cost more than one with the whole.
+    The standard error is the larger of that of the terms and the least that the images of the
+    pilots leave for it. A probe of a block by itself does not see the blocks beside its own: it has
+    the smaller variance, ``2‖A_BB‖_F²`` where that of a sweep has ``‖A_BC‖_F²`` more for each C. A
+    sweep pays where products with the blocks one by one cost more than one with the whole.
 
     Args:
         rtol: Stop when each block's standard error is at most ``rtol · |estimate|``.
@@ -146,9 +147,15 @@ class _Swept(Growth):
         return (self.exact[:, index].sum() / self.weights.sum()).item()
 
     def trace(self, index: int) -> Mean:
-        """Return the estimate for a block."""
+        """Return the estimate for a block, with the larger one of two errors.
+
+        One is that of its terms. The other is the least that the pilots' images leave: the
+        variance is at least ``‖M_B‖_F²``, less ``Σ M_ii²`` where probes are signs.
+        """
         found = mean(self.terms(index))
-        return Mean(found.value + self.exact_part(index), found.error, found.count)
+        least = max(0.0, (self._squares()[index] - self._diagonals()[index]).item())
+        error = max(found.error, math.sqrt(least / found.count))
+        return Mean(found.value + self.exact_part(index), error, found.count)
 
     def needed(self) -> float:
         """Return how many probes the block that needs most asks for."""
@@ -192,6 +199,13 @@ class _Swept(Growth):
         """Return an estimate of each block's ``‖M_B‖_F²``."""
         return self._within(self.images.double().square().mean(0))
 
+    def _diagonals(self) -> Tensor:
+        """Return an estimate of each block's ``Σ M_ii²`` by two halves of the pilots, of signs."""
+        if not self.settings.rademacher or len(self.lefts) < 2:
+            return torch.zeros(len(self.masks), dtype=torch.float64, device=self.masks.device)
+        diagonals = self.lefts.double() * self.images.double()
+        return self._within(diagonals[::2].mean(0) * diagonals[1::2].mean(0)).clamp(min=0)
+
     def _within(self, values: Tensor) -> Tensor:
         return self.masks.double() @ values
 
@@ -212,6 +226,7 @@ class _Swept(Growth):
             forms = cross.diagonal(dim1=2, dim2=3)
             self.weights = products.weights
             if not count:
+                self.operator.check_random(rights.T, products.columns)
                 self.forms = self.forms.new_zeros(batches, len(self.masks), 0)
                 self.exact = self.exact.new_zeros(batches, len(self.masks))
             self.forms = torch.cat([self.forms, forms], dim=2)

@@ -134,6 +134,8 @@ class _Exchange:
         self.meter.tell(2 * goal)
         if not all_finite(first):
             return False
+        if not self.count:
+            self.operator.check_random(probes, first.columns)
         fresh = self._new_directions(first.columns)
         second = self.meter.timed(self.operator, fresh)
         if not all_finite(second):

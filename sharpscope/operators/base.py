@@ -107,6 +107,21 @@ class SymmetricOperator(ABC):
                 "or take finite differences of the gradient (--operator fd)"
             )
 
+    def check_random(self, vectors: Tensor, columns: Tensor) -> None:
+        """Refuse the products with two random vectors where no symmetric matrix has them.
+
+        Not for vectors that the matrix chose, such as eigenvectors: their forms may be rounding.
+        """
+        if not self._symmetric or vectors.shape[1] < 2:
+            return
+        u, v = vectors[:, :2].double().unbind(1)
+        au, av = columns[:, :2].double().unbind(1)
+        root = self.dim**0.5
+        # Forms of random vectors are as large as this, and cancel in no other way.
+        scale = (u.norm() * av.norm() + v.norm() * au.norm()).item() / root
+        size = (u.norm() * v.norm()).item() / root
+        self.check_symmetric(torch.dot(u, av).item(), torch.dot(v, au).item(), scale, size)
+
     def _rounding(self) -> float:
         """Return the curvature that rounding makes where there is none."""
         return 0.0

@@ -1,9 +1,12 @@
 """Hessian-vector products by finite differences of the gradient."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import torch
 
+from sharpscope.errors import SubjectError
 from sharpscope.operators.measured import MeasuredOperator
 from sharpscope.operators.sums import Sums
 from sharpscope.replay import Tape
@@ -47,6 +50,22 @@ class FiniteDifferenceHessian(MeasuredOperator):
 
     def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
         super().__init__(subject.in_double(), modality, loss=loss)
+
+    @contextmanager
+    def session(self) -> Generator[None]:
+        """Hold the subject still, in float64."""
+        try:
+            with super().session():
+                yield
+        except SubjectError as error:
+            if not re.search(
+                "Float and Double|Double and Float|same dtype|scalar type", str(error)
+            ):
+                raise
+            raise SubjectError(
+                f"{error} (finite differences are taken in float64: float32 that is fixed in the "
+                "model or its loss must follow its inputs)"
+            ) from error
 
     def _begin(self, tape: Tape, census: Census) -> None:
         super()._begin(tape, census)

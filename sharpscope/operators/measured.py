@@ -55,7 +55,6 @@ class MeasuredOperator(SymmetricOperator):
         self._tape: Tape | None = None
         self._kept: Kept | None = None
         self._compared: set[int] = set()
-        self._symmetry_seen = False
 
     @contextmanager
     def session(self) -> Generator[None]:
@@ -93,23 +92,7 @@ class MeasuredOperator(SymmetricOperator):
             return sums.products()
 
         with self._ready():
-            found = self._or_plain(work)
-        # Once a session, with the first random vectors: later ones may be remainders of a basis,
-        # whose products are small and mostly rounding.
-        if vectors.shape[1] > 1 and not (self._open and self._symmetry_seen):
-            self._symmetry_seen = True
-            self._check_symmetric(vectors, found.columns)
-        return found
-
-    def _check_symmetric(self, vectors: Tensor, columns: Tensor) -> None:
-        """Refuse products with two random vectors that no symmetric matrix has."""
-        u, v = vectors[:, :2].double().unbind(1)
-        au, av = columns[:, :2].double().unbind(1)
-        root = self.dim**0.5
-        # Forms of random vectors are as large as this, and cancel in no other way.
-        scale = (u.norm() * av.norm() + v.norm() * au.norm()).item() / root
-        size = (u.norm() * v.norm()).item() / root
-        self.check_symmetric(torch.dot(u, av).item(), torch.dot(v, au).item(), scale, size)
+            return self._or_plain(work)
 
     def _rounding(self) -> float:
         """Return the curvature that rounding makes of the loss at weights of this size."""
@@ -187,7 +170,6 @@ class MeasuredOperator(SymmetricOperator):
         self._kept = Kept(memory, census.batches)
         self._used = None
         self._compared = set()
-        self._symmetry_seen = False
 
     def _ready(self) -> AbstractContextManager[None]:
         """Return the block of a bare product: a proof before the first one is enough.

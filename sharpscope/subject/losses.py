@@ -189,8 +189,9 @@ def _is_torch_loss(loss: Any) -> bool:
 def _check_first_axes(batch: Any) -> None:
     """Refuse a batch whose tensors leave it open how many items it has."""
     tensors = [leaf for leaf in leaves(batch) if isinstance(leaf, Tensor) and leaf.ndim > 0]
-    sizes = list(dict.fromkeys(tensor.shape[0] for tensor in tensors))
-    if len(sizes) > 1:
+    # What has one row beside many belongs to the batch as a whole, unless it is counted.
+    sizes = {tensor.shape[0] for tensor in tensors[1:] if tensor.shape[0] != 1}
+    if tensors and sizes - {tensors[0].shape[0]}:
         shown = ", ".join(str(list(tensor.shape)) for tensor in tensors[:6])
         raise SubjectError(
             f"the loss is a mean, and the tensors of the batch ({shown}) do not agree on over how "

@@ -108,3 +108,20 @@ def test_a_basis_of_another_operator_is_refused():
     for estimator in (HutchPlusPlus(), TopEigenvalues()):
         with pytest.raises(MisuseError, match="krylov must be a basis of this operator; it was"):
             estimator(one, krylov=Krylov(other, 0))
+
+
+@pytest.mark.parametrize("settings", [{}, {"probes": 5}])
+def test_a_shared_basis_of_the_whole_space_is_the_trace(settings: Any):
+    matrix = with_spectrum(torch.linspace(-2, 3, 30))
+    operator, krylov = DenseOperator(matrix), Krylov(DenseOperator(matrix), 0)
+    krylov.operator = operator
+    TopEigenvalues(k=15)(operator, krylov=krylov)
+    found = HutchPlusPlus(**settings)(operator, krylov=krylov)
+    assert found.value == pytest.approx(matrix.trace().item())
+    assert (found.matvecs, found.outcome, found.standard_error) == (0, "converged", 0)
+
+
+def test_scales_whose_squares_are_not_numbers():
+    matrix = with_spectrum(torch.linspace(1, 3, 40)) * 1e-170
+    found = HutchPlusPlus()(DenseOperator(matrix))
+    assert found.value == pytest.approx(80e-170, rel=0.2)

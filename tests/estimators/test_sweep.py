@@ -15,7 +15,8 @@ from sharpscope.operators import DenseOperator, HessianOperator
 from tests import problems
 from tests.estimators.test_trace import DECAYING, NEGATIVE, with_spectrum
 
-SPECTRA = [DECAYING, NEGATIVE, torch.linspace(-1, 1.5, 120)]
+ONE_LARGE = torch.cat([torch.tensor([100.0, 1.0]), torch.full((58,), 0.01)])
+SPECTRA = [DECAYING, NEGATIVE, ONE_LARGE, torch.linspace(-1, 1.5, 120)]
 
 
 def halves(rows: int) -> dict[str, Tensor]:
@@ -37,9 +38,7 @@ def test_each_block_is_unbiased_and_its_interval_covers(spectrum: Tensor):
         for name, part in found.items():
             assert part.interval is not None
             covered[name] += part.interval[0] <= true[name] <= part.interval[1]
-    # Ten probes of a spectrum that decays are skewed: there Hutch++ covers 90 to 93 % as well.
-    least = 0.85 if spectrum is DECAYING else 0.90
-    assert all(least <= count / 200 < 1 for count in covered.values()), covered
+    assert all(0.90 <= count / 200 <= 1 for count in covered.values()), covered
 
 
 def test_the_parts_add_up_to_the_whole():
@@ -193,6 +192,29 @@ def test_wrong_names_are_refused():
         ss.traces(subject, ["views*"])
     with pytest.raises(MisuseError, match=r"rank is no setting \(of several encoders\)"):
         ss.traces(subject, rank=3)
+
+
+def test_a_first_batch_that_cannot_be_tried_is_no_failure():
+    model = nn.ModuleDict({"a": nn.Linear(3, 2), "b": nn.Linear(3, 2)})
+    x = torch.randn(8, 3)
+    masked, there = torch.full((8,), -100), torch.randint(0, 2, (8,))
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.parts = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.parts["a"](x) + self.parts["b"](x)
+
+    data, encoders = [(x, masked), (x, there)], {"a": "parts.a", "b": "parts.b"}
+    subject = ss.Subject(Sum(), data, loss="cross_entropy", encoders=encoders)
+    assert {part.settings["way"] for part in ss.traces(subject).values()} == {"by itself"}
+    encoders = {"a+b": "parts.a", "b": "parts.b"}
+    subject = ss.Subject(Sum(), data, loss="cross_entropy", encoders=encoders)
+    assert list(ss.traces(subject)) == ["a+b", "b"]
+    with pytest.raises(MisuseError, match=r"names of modalities without '\+'; got 'a\+b'"):
+        ss.traces(subject, way="sweep")
 
 
 def test_rows_of_the_parts_are_a_partition():

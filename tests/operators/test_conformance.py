@@ -314,3 +314,14 @@ def test_a_loss_for_the_log_alone_does_not_count():
     )
     vector = torch.ones(one.dim)
     torch.testing.assert_close(one.matvec(vector), other.matvec(vector))
+
+
+def test_finite_differences_say_that_they_need_float64():
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        weight = torch.ones(problems.CLASSES, dtype=torch.float32)
+        return functional.cross_entropy(model(*batch[:2]), batch[2], weight=weight)
+
+    subject = problems.subject_of(problems.build("layer_norm"), loss=loss, dtype="float32")
+    operator = FiniteDifferenceHessian(subject, "ehr")
+    with pytest.raises(SubjectError, match=r"\(finite differences are taken in float64: float32"):
+        operator.matvec(torch.ones(operator.dim))

@@ -406,3 +406,18 @@ def test_rounding_is_not_taken_for_a_wrong_derivative(dtype: str):
     )
     found = HutchPlusPlus(budget=200)(HessianOperator(subject, "a"))
     assert abs(found.value or 0.0) < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_eigenvectors_of_a_fitted_net_are_not_judged_as_random_vectors(seed: int):
+    torch.manual_seed(seed)
+    x, y = torch.randn(32, 6), torch.randint(0, 2, (32,))
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    subject = Subject(model, [(x, y)], loss="cross_entropy", encoders={"a": "0", "b": "2"})
+    for k in (1, 2, 5):
+        assert (TopEigenvalues(k=k)(subject, "b").largest or 0.0) > 0

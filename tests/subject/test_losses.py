@@ -291,3 +291,8 @@ def test_a_mean_over_nobody_knows_how_many_items_is_refused():
     counted = Subject(model, data, loss=mean, batch_size=lambda b: len(b[1]), **settings).census()
     assert (counted.samples, counted.weight) == (6, 6)
     assert Subject(model, data[:1], loss=pair, **settings).census().weight == 4
+    one = [(codes[0], target, torch.ones(1, 5))]  # what has one row is the whole batch's
+    alone = Subject(
+        model, one, loss=lambda m, b: functional.cross_entropy(m(b[0]), b[1]), **settings
+    )
+    assert alone.census().weight == 4
