@@ -217,13 +217,19 @@ class MeasuredOperator(SymmetricOperator):
     ) -> list[Tensor | None]:
         """Return the gradient of a batch's loss sum; None where the loss does not reach."""
         if total.requires_grad:
-            found = torch.autograd.grad(
-                total,
-                self.selection.parameters,
-                create_graph=create_graph,
-                retain_graph=retain_graph,
-                allow_unused=True,
-            )
+            try:
+                found = torch.autograd.grad(
+                    total,
+                    self.selection.parameters,
+                    create_graph=create_graph,
+                    retain_graph=retain_graph,
+                    allow_unused=True,
+                )
+            except torch.OutOfMemoryError:
+                raise
+            except RuntimeError as error:  # such as values that are changed in place
+                words = " ".join(str(error).split())
+                raise SubjectError(f"the loss has no gradient: {words}") from error
         else:
             found = (None,) * len(self.selection.parameters)
         before = self._used or [False] * len(found)

@@ -325,3 +325,15 @@ def test_finite_differences_say_that_they_need_float64():
     operator = FiniteDifferenceHessian(subject, "ehr")
     with pytest.raises(SubjectError, match=r"\(finite differences are taken in float64: float32"):
         operator.matvec(torch.ones(operator.dim))
+
+
+def test_a_value_changed_in_place_is_told_in_one_sentence(member: Member):
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        hidden = model(*batch[:2]).sigmoid()
+        total = functional.cross_entropy(hidden, batch[2])
+        hidden.mul_(2)
+        return total
+
+    operator = member.build(problems.subject_of(problems.build("tied"), loss=loss), "ehr")
+    with pytest.raises(SubjectError, match=r"no gradient: .* modified by an inplace operation"):
+        operator.matvec(torch.ones(operator.dim))
