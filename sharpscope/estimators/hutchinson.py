@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.probing import ProbeSettings, Probing, trace_result
+from sharpscope.estimators.probing import ProbeSettings, Probing
+from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import SymmetricOperator
 from sharpscope.results import TraceResult
 from sharpscope.subject import Subject

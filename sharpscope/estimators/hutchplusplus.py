@@ -11,9 +11,10 @@ from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.deflation import Deflation
 from sharpscope.estimators.growth import PILOTS
 from sharpscope.estimators.krylov import Krylov, going_on
-from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite, trace_result
+from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite
 from sharpscope.estimators.sketch import exact_trace, products_with, sketched_basis
 from sharpscope.estimators.statistics import INTERVAL_PROBES
+from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 from sharpscope.subject import Subject

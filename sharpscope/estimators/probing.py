@@ -1,15 +1,14 @@
-"""Random probes until the standard error is small enough: what every trace estimator shares."""
+"""Random probes until the standard error is small enough."""
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import Literal, Protocol, cast
+from dataclasses import dataclass, field
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from sharpscope.checks import at_least, one_of, positive
-from sharpscope.estimators.common import record
 from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.statistics import (
     INTERVAL_PROBES,
@@ -20,8 +19,8 @@ from sharpscope.estimators.statistics import (
     mean,
     probes_needed,
 )
-from sharpscope.operators import Products, Report, SymmetricOperator
-from sharpscope.results import Outcome, TraceResult
+from sharpscope.operators import Products, SymmetricOperator
+from sharpscope.results import Outcome
 from sharpscope.streams import gaussian, rademacher, stream
 
 DISTRIBUTIONS = ("rademacher", "gaussian")
@@ -200,107 +199,3 @@ def draw_block(
 def all_finite(products: Products) -> bool:
     """Whether every product and every quadratic form is finite."""
     return bool(torch.isfinite(products.columns).all() and torch.isfinite(products.forms).all())
-
-
-class Probed(Protocol):
-    """What a record of a trace is made from."""
-
-    operator: SymmetricOperator
-    meter: Meter
-
-    @property
-    def settings(self) -> ProbeSettings:
-        """When to stop and what to draw."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """Number of probes drawn."""
-        ...
-
-    @property
-    def batches(self) -> int:
-        """Number of batches."""
-        ...
-
-    def trace(self) -> Mean:
-        """Return the estimate with its standard error."""
-        ...
-
-    def terms(self) -> Tensor:
-        """Return the terms whose mean and spread these are, float64."""
-        ...
-
-    def exact_part(self) -> float:
-        """Return what is added to their mean without error."""
-        ...
-
-    def data_error(self) -> float | None:
-        """Return the standard error over batches as a sample of the data."""
-        ...
-
-
-def trace_result(
-    probing: Probed,
-    outcome: Outcome,
-    *,
-    method: str,
-    deflated: int = 0,
-    report: Report | None = None,
-    way: str = "by itself",
-) -> TraceResult:
-    """Return the record of a finished probing; called inside the operator's session.
-
-    Args:
-        probing: What was drawn.
-        outcome: Why it ended.
-        method: Name of the estimator.
-        deflated: Vectors whose part is exact.
-        report: What to say of the operator, by default its own report.
-        way: Whether a block was measured by itself or with others in one sweep.
-    """
-    operator, meter = probing.operator, probing.meter
-    report = report or operator.report()
-    fields = record(operator, report, meter, asdict(probing.settings) | {"way": way})
-    if outcome is Outcome.NOT_FINITE:
-        return TraceResult(
-            value=None,
-            standard_error=None,
-            interval=None,
-            data_error=None,
-            probes=probing.count,
-            deflated=deflated,
-            outcome=outcome,
-            method=method,
-            notes=report.notes,
-            **fields,
-        )
-    found = probing.trace()
-    data_error = probing.data_error()
-    hidden = data_error is None and probing.batches >= 2
-    notes = ("The error over batches is smaller than these probes can resolve.",) if hidden else ()
-    return TraceResult(
-        value=found.value,
-        standard_error=found.error,
-        interval=found.interval,
-        data_error=data_error,
-        probes=probing.count,
-        deflated=deflated,
-        terms=tuple(probing.terms().tolist()),
-        exact_part=probing.exact_part(),
-        normalized=normalized(found.value, report),
-        outcome=outcome,
-        method=method,
-        notes=(*report.notes, *notes),
-        **fields,
-    )
-
-
-def normalized(trace: float, report: Report) -> dict[str, float | None]:
-    """Return the trace in the normalizations that papers use; None where one does not apply."""
-    gradient, norm = report.gradient_norm, report.parameter_norm
-    return {
-        "per_parameter": trace / report.parameters,
-        "per_gradient_norm": trace / gradient if gradient else None,
-        "times_squared_norm": trace * norm**2 if norm is not None else None,
-    }

@@ -9,9 +9,9 @@ from sharpscope.estimators.probing import (
     Probing,
     all_finite,
     draw_block,
-    trace_result,
 )
 from sharpscope.estimators.statistics import INTERVAL_PROBES
+from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 

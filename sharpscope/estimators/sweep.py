@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sharpscope.errors import MisuseError
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.growth import PILOTS, Growth
 from sharpscope.estimators.krylov import Krylov
@@ -14,7 +15,6 @@ from sharpscope.estimators.probing import (
     ProbeSettings,
     all_finite,
     draw_block,
-    trace_result,
 )
 from sharpscope.estimators.statistics import (
     INTERVAL_PROBES,
@@ -24,6 +24,7 @@ from sharpscope.estimators.statistics import (
     mean,
     probes_needed,
 )
+from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 
@@ -78,10 +79,15 @@ class Sweep(ProbeSettings):
             operator: The whole matrix.
             blocks: For each name the rows of its block, a mask ``[dim]``; each row in one block.
             watcher: Told how far the measurement is.
+
+        Raises:
+            MisuseError: If a row is in no block or in several.
         """
         meter = Meter(self.budget, self.max_seconds, watcher)
         masks = torch.stack([mask.to(operator.device) for mask in blocks.values()])
-        assert bool((masks.sum(0) == 1).all())
+        wrong = int((masks.sum(0) != 1).sum())
+        if wrong:
+            raise MisuseError(f"each row must be in one block; {wrong:,} are in none or in several")
         with operator.session():
             swept = _Swept(operator, self, meter, masks)
             outcome = swept.run()

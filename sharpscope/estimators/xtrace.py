@@ -13,7 +13,6 @@ from sharpscope.estimators.probing import (
     ProbeSettings,
     all_finite,
     draw_block,
-    trace_result,
 )
 from sharpscope.estimators.sketch import exact_trace
 from sharpscope.estimators.statistics import (
@@ -22,6 +21,7 @@ from sharpscope.estimators.statistics import (
     mean,
     probes_needed,
 )
+from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 from sharpscope.subject import Subject

@@ -165,10 +165,8 @@ class Subject:
 
     def excerpt(self) -> "Subject":
         """Return the same model with the first batch alone, for a trial of what a product costs."""
-        with self.still():  # a loader may draw from random streams when it begins
-            first = list(itertools.islice(self.batches, 1))
         found = copy.copy(self)
-        found.batches, found.samples = first, None
+        found.batches, found.samples = _FirstBatch(self.batches), None
         return found
 
     def in_double(self) -> "Subject":
@@ -264,6 +262,16 @@ class Subject:
             parts = {name: made[name] for name in unimodal}
             made["total"] = total_loss(made["fusion"], parts, weight)
         return made
+
+
+class _FirstBatch:
+    """The first of some batches, walked when it is asked for: an error comes where others do."""
+
+    def __init__(self, batches: Iterable[Any]):
+        self.batches = batches
+
+    def __iter__(self) -> Generator[Any]:
+        yield from itertools.islice(self.batches, 1)
 
 
 class _Walk:

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import sharpscope as ss
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Sweep
 from sharpscope.operators import DenseOperator, HessianOperator
 from tests import problems
@@ -192,6 +192,23 @@ def test_wrong_names_are_refused():
         ss.traces(subject, ["views*"])
     with pytest.raises(MisuseError, match=r"rank is no setting \(of several encoders\)"):
         ss.traces(subject, rank=3)
+
+
+def test_blocks_that_are_no_partition_are_refused():
+    rows = torch.arange(60) < 20
+    with pytest.raises(MisuseError, match="each row must be in one block; 40 are in none or in"):
+        Sweep()(DenseOperator(with_spectrum(DECAYING)), {"ehr": rows})
+
+
+def test_a_loader_that_raises_is_told_as_ever():
+    class Broken(list[Any]):
+        def __iter__(self) -> Any:
+            raise OSError("no such scan")
+
+    subject = views(2)
+    subject.batches = subject._loader = Broken()
+    with pytest.raises(SubjectError, match="batch 1: the loader raised OSError: no such scan"):
+        ss.traces(subject)
 
 
 def test_a_first_batch_that_cannot_be_tried_is_no_failure():

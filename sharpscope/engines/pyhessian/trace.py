@@ -6,7 +6,8 @@ from sharpscope.checks import one_of
 from sharpscope.engines.pyhessian.library import library, seed_torch
 from sharpscope.engines.pyhessian.operator import PyHessianOperator
 from sharpscope.estimators.cost import Meter, Watcher
-from sharpscope.estimators.probing import ProbeSettings, Probing, trace_result
+from sharpscope.estimators.probing import ProbeSettings, Probing
+from sharpscope.estimators.traced import trace_result
 from sharpscope.results import TraceResult
 from sharpscope.subject import Subject
 
