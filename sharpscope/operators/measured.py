@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
+from sharpscope.operators.layers import torchs_own, twice_cheap
 from sharpscope.operators.sums import Sums
 from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject import Census, Subject
@@ -67,7 +68,7 @@ class MeasuredOperator(SymmetricOperator):
             yield
             return
         self._frozen = self.selection.frozen
-        with self.subject.studying(self.selection):
+        with self._studying():
             tape = self.subject.tape(self.selection)
             tape.enabled &= self.economical
             self._census = self.subject.census(self.loss, tape=tape)
@@ -177,7 +178,12 @@ class MeasuredOperator(SymmetricOperator):
         Outside a session nothing is kept or played back, since the model may have been trained
         between two products.
         """
-        return self.session() if self._census is None else self.subject.studying(self.selection)
+        return self.session() if self._census is None else self._studying()
+
+    @contextmanager
+    def _studying(self) -> Generator[None]:
+        with self.subject.studying(self.selection), twice_cheap():
+            yield
 
     def _graphs(self) -> Generator[tuple[Graph, Any]]:
         """Yield each batch's gradient graph: the kept ones, then the others, built one by one.
@@ -238,8 +244,9 @@ class MeasuredOperator(SymmetricOperator):
 
     def _gradient_of(self, batch: Any) -> Tensor:
         """Return the gradient of a batch's loss sum by a plain pass, shape ``[dim]``."""
-        value = self.subject.loss(self.loss)(self.subject.model, batch)
-        return self.selection.flatten(self._gradient(value.total, create_graph=False))
+        with torchs_own():
+            value = self.subject.loss(self.loss)(self.subject.model, batch)
+            return self.selection.flatten(self._gradient(value.total, create_graph=False))
 
     def _compare(
         self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]

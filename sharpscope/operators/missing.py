@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sharpscope.errors import SubjectError
+from sharpscope.operators.layers import is_ours
 from sharpscope.subject import Selection
 
 _SAYS_SO = r"derivative for '?([\w:]+)[^']*'? is not implemented"
@@ -106,7 +107,7 @@ def _nodes(tensors: Iterable[Tensor | None]) -> Generator[Any]:
 
 
 def _is_custom(node: Any) -> bool:
-    return hasattr(node, "_forward_cls")
+    return hasattr(node, "_forward_cls") and not is_ours(node._forward_cls)
 
 
 def _name(node: Any) -> str:
