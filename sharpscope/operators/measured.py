@@ -55,7 +55,7 @@ class MeasuredOperator(SymmetricOperator):
         self._used: list[bool] | None = None
         self._tape: Tape | None = None
         self._kept: Kept | None = None
-        self._compared: set[int] = set()
+        self._true: dict[int, Tensor] = {}
 
     @contextmanager
     def session(self) -> Generator[None]:
@@ -73,6 +73,7 @@ class MeasuredOperator(SymmetricOperator):
             tape.enabled &= self.economical
             self._census = self.subject.census(self.loss, tape=tape)
             self._begin(tape, self._census)
+            self._true = self._plain_gradients(tape, self._census)
             self._open = True
             try:
                 yield
@@ -170,7 +171,6 @@ class MeasuredOperator(SymmetricOperator):
         memory = self.subject.free_memory() - tape.bytes if self.economical else 0
         self._kept = Kept(memory, census.batches)
         self._used = None
-        self._compared = set()
 
     def _ready(self) -> AbstractContextManager[None]:
         """Return the block of a bare product: a proof before the first one is enough.
@@ -248,10 +248,30 @@ class MeasuredOperator(SymmetricOperator):
             value = self.subject.loss(self.loss)(self.subject.model, batch)
             return self.selection.flatten(self._gradient(value.total, create_graph=False))
 
+    def _plain_gradients(self, tape: Tape, census: Census) -> dict[int, Tensor]:
+        """Return the gradients of two batches by plain passes, before memory is kept for others.
+
+        They are the first and one of the others that the data picks; none where nothing is
+        played back.
+        """
+        found: dict[int, Tensor] = {}
+        if not tape.bytes:
+            return found
+        later = min(
+            census.batches, 2 + int(census.fingerprint[:8], 16) % max(1, census.batches - 1)
+        )
+        with torchs_own():
+            for number, _, value in self.subject.visits(self.loss, only={1, later}):
+                gradient = self._gradient(value.total, create_graph=False)
+                found[number] = self.selection.flatten(gradient)
+                if number == later:
+                    break
+        return found
+
     def _compare(
         self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]
     ) -> None:
-        """Compare a batch with a plain pass: its loss at every visit, two gradients once.
+        """Compare a batch with a plain pass: its loss at every visit, two of the gradients.
 
         Raises:
             ReplayRefused: If they differ where something was played or left out.
@@ -266,12 +286,9 @@ class MeasuredOperator(SymmetricOperator):
             if tape.playing or (self._kept is not None and self._kept.graphs):
                 raise ReplayRefused(words)
             raise SubjectError(f"the model does not stand still: {words}")
-        # The first batch, and one of the others that the data picks.
-        later = 2 + int(census.fingerprint[:8], 16) % max(1, census.batches - 1)
-        if not tape.playing or number not in (1, later) or number in self._compared:
+        if not tape.playing or number not in self._true:
             return
-        self._compared.add(number)
-        true = self._gradient_of(batch)
+        true = self._true[number]
         error = (self.selection.flatten(gradient) - true).norm().item()
         if error > _REPLAY_RTOL * true.norm().item():
             raise ReplayRefused(f"batch {number} has another gradient when it is replayed")

@@ -1,7 +1,7 @@
 """The calls of a model's modules in one forward pass, and which of them can be played back."""
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,6 +79,7 @@ class Call:
     Attributes:
         name: Path of the module.
         inside: The calls that it made itself.
+        playable: Whether it could be played back.
         recording: Its output; None where the call must be run.
         reason: Why it cannot be played, where it cannot.
         watched: Each output tensor, with its version when the call returned.
@@ -86,6 +87,7 @@ class Call:
 
     name: str
     inside: list["Call"] = field(default_factory=list["Call"])
+    playable: bool = False
     recording: Recording | None = None
     reason: str = ""
     watched: list[tuple[Tensor, int]] = field(default_factory=list[tuple[Tensor, int]])
@@ -96,6 +98,14 @@ class Call:
         if self.recording is None:
             for call in self.inside:
                 yield from call.visible()
+
+    def topmost(self) -> Generator["Call"]:
+        """Yield the playable calls that lie inside no other one, in order."""
+        if self.playable:
+            yield self
+            return
+        for call in self.inside:
+            yield from call.topmost()
 
     @property
     def changed_later(self) -> bool:
@@ -110,15 +120,24 @@ class Recorder:
         model: The model.
         dependent: The parameters under study: what is computed from them is never recorded.
         copies: Names of modules whose outputs later code changes in place.
+        worth: Names of modules to record; all where it is None. The output of a call that lies
+            inside another playable one would only take memory until that one returns.
     """
 
-    def __init__(self, model: nn.Module, dependent: list[Tensor], copies: set[str]):
+    def __init__(
+        self,
+        model: nn.Module,
+        dependent: list[Tensor],
+        copies: Container[str],
+        worth: Container[str] | None = None,
+    ):
         self.model = model
         self.ledger = Ledger()
         self.ledger.seed(dependent)
         self.root = Call("")
         self._open = [self.root]
         self._copies = copies
+        self._worth = worth
         self._modules = dict(model.named_modules())
 
     @contextmanager
@@ -149,9 +168,8 @@ class Recorder:
             reason = self._refusal(name, frame, found)
             if not reason and any(_shallow_of(now) != then for now, then in attributes):
                 reason = "it changes its own attributes"
-            if reason:
-                call.reason = reason
-            else:
+            call.reason, call.playable = reason, not reason
+            if call.playable and (self._worth is None or name in self._worth):
                 random = RandomStates(before, random_states()) if frame.drew else None
                 self._record(call, found, random)
             return found

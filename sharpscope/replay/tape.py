@@ -6,7 +6,15 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from sharpscope.replay.calls import DEPENDENT, FREE, Recorder, Recording, replaced_forwards
+from sharpscope.replay.calls import (
+    DEPENDENT,
+    FREE,
+    Recorder,
+    Recording,
+    random_states,
+    replaced_forwards,
+    set_random_states,
+)
 
 T = TypeVar("T")
 _Calls = dict[str, list[Recording | None]]
@@ -58,9 +66,29 @@ class Tape:
         self._dependent = list(dependent)
         self._batches: dict[int, _Calls] = {}
         self._copies: set[str] = set()
+        self._worth: set[str] | None = None
         self._reasons: dict[str, str] = {}
         self._played: dict[str, None] = {}
         self._too_large = 0
+
+    def survey(self, work: Callable[[], Any]) -> None:
+        """Find out by a pass which modules are worth a recording; none is made.
+
+        Without a survey the outputs of all playable calls are kept until the call around them
+        turns out to be playable, too.
+        """
+        if not self.enabled:
+            return
+        recorder = Recorder(self.model, self._dependent, (), worth=())
+        before = random_states()
+        try:
+            with recorder.running():
+                work()
+        except Exception:  # it comes again when a batch is recorded
+            return
+        finally:
+            set_random_states(before)
+        self._worth = {call.name for call in recorder.root.topmost()}
 
     def run(self, number: int, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, a pass over batch ``number``: recorded, played or plain."""
@@ -104,7 +132,7 @@ class Tape:
         return tuple(notes)
 
     def _recorded(self, number: int, work: Callable[[], T]) -> T:
-        recorder = Recorder(self.model, self._dependent, self._copies)
+        recorder = Recorder(self.model, self._dependent, self._copies, self._worth)
         try:
             with recorder.running():
                 found = work()
@@ -121,6 +149,11 @@ class Tape:
         if changed:  # recorded at the next visit, as copies
             self._copies |= changed
             return
+        if self._worth is not None:
+            topmost = {call.name for call in recorder.root.topmost()}
+            if topmost - self._worth:  # recorded at the next visit
+                self._worth |= topmost
+                return
         calls: _Calls = {}
         for call in visible:
             kept = call.recording.compact() if call.recording else None

@@ -1,9 +1,10 @@
 """The proof that a subject stands still: two passes, the same batches, the same losses."""
 
+import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Container, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,10 +64,12 @@ def visits(
     *,
     tape: Tape | None = None,
     skip: int = 0,
+    only: Container[int] | None = None,
 ) -> Generator[tuple[int, Any, LossSum]]:
     """Yield each batch's number, the batch and its loss, but for the first ``skip`` batches.
 
-    With a ``tape``, modules that stand still are recorded or played back.
+    Those whose numbers are not in ``only``, where it is given, are left out as well. With a
+    ``tape``, modules that stand still are recorded or played back.
 
     Raises:
         SubjectError: If the loader or the model refuses a batch: its own error, and the number.
@@ -81,7 +84,7 @@ def visits(
             raise SubjectError(f"batch {number}: the loader raised {_words(error)}") from error
         if batch is _END:
             return
-        if number <= skip:
+        if number <= skip or (only is not None and number not in only):
             continue
         try:
             value = loss(model, batch) if tape is None else _taped(tape, number, model, batch, loss)
@@ -123,7 +126,7 @@ def prove_still(
         SubjectError: If the data is empty, a batch is refused, a loss is not finite, or the two
             passes differ; the cause is named.
     """
-    first = _walk(model, batches, loss, length)
+    first = _walk(model, batches, loss, length, survey=tape)
     if not first:
         raise SubjectError("the data is empty: the loader gave no batch")
     second = _walk(model, batches, loss, length, tape)
@@ -157,7 +160,9 @@ def _walk(
     loss: BatchLoss,
     length: Length,
     tape: Tape | None = None,
+    survey: Tape | None = None,
 ) -> list[_Seen]:
+    """Return what a pass sees; another tape may survey its first batch."""
     found: list[_Seen] = []
     with torch.no_grad():
         for number, batch, value in visits(model, batches, loss, tape=tape):
@@ -168,6 +173,8 @@ def _walk(
                 )
             items = _items(number, batch, length)
             found.append(_Seen(fingerprint(batch), items, value.total.item(), value.weight))
+            if number == 1 and survey is not None:
+                survey.survey(functools.partial(loss, model, batch))
     return found
 
 
