@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sharpscope import estimators as estimators
     from sharpscope import operators as operators
+    from sharpscope import optim as optim
     from sharpscope.measure import eigenvalues as eigenvalues
     from sharpscope.measure import trace as trace
     from sharpscope.measure import traces as traces
@@ -27,7 +28,7 @@ _HOMES = {
     "eigenvalues": "sharpscope.measure",
     "load": "sharpscope.results",
 }
-_FOLDERS = ("estimators", "operators")
+_FOLDERS = ("estimators", "operators", "optim")
 
 __all__ = [
     "Subject",
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "load_subject",
     "operators",
+    "optim",
     "trace",
     "traces",
 ]

@@ -1,5 +1,16 @@
 """Record once what stands still, play it back: one mechanism for all who visit a batch again."""
 
+from sharpscope.replay.calls import random_states, set_random_states
+from sharpscope.replay.features import Features, Reel
+from sharpscope.replay.reach import reached
 from sharpscope.replay.tape import ReplayRefused, Tape
 
-__all__ = ["ReplayRefused", "Tape"]
+__all__ = [
+    "Features",
+    "Reel",
+    "ReplayRefused",
+    "Tape",
+    "random_states",
+    "reached",
+    "set_random_states",
+]

@@ -1,0 +1,117 @@
+"""The modules that a step calls, and what a second pass over a batch must not change in them."""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.parallel import DistributedDataParallel
+
+_COMPILED = "OptimizedModule"
+
+
+class Called:
+    """The modules that closures call, known after the first of them ran.
+
+    Attributes:
+        compiled: Whether one of them is compiled: then no forward may be replaced, since that
+            would compile it again at each step.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]):
+        self.compiled = False
+        self._known: dict[int, nn.Module] = {}
+        self._complete = False
+        self._parallel: dict[int, tuple[DistributedDataParallel, bool]] = {}
+        for module in modules:
+            self._add(module)
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """All modules, children included."""
+        return list(self._known.values())
+
+    @contextmanager
+    def found(self, snapshot: "Buffers") -> Generator[None]:
+        """Find the modules that are called inside the block; only the first one looks."""
+        if self._complete:
+            snapshot.note(self._known.values())
+            yield
+            return
+
+        def look(module: nn.Module, _: Any) -> None:
+            if id(module) not in self._known:
+                self._add(module)
+                self._unsynced()
+            snapshot.note(module.modules())
+
+        handle = register_module_forward_pre_hook(look)
+        try:
+            yield
+        finally:
+            handle.remove()
+        self._complete = True
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Keep DistributedDataParallel from waiting for gradients that it never sees.
+
+        They are taken by ``autograd.grad``, which calls none of its hooks.
+        """
+        self._unsynced()
+        try:
+            yield
+        finally:
+            for module, before in self._parallel.values():
+                module.require_backward_grad_sync = before
+            self._parallel.clear()
+
+    def _unsynced(self) -> None:
+        for module in self._known.values():
+            if isinstance(module, DistributedDataParallel) and id(module) not in self._parallel:
+                self._parallel[id(module)] = (module, module.require_backward_grad_sync)
+                module.require_backward_grad_sync = False
+
+    def _add(self, module: nn.Module) -> None:
+        for inner in module.modules():
+            self._known[id(inner)] = inner
+            compiled = type(inner).__name__ == _COMPILED or bool(
+                getattr(inner, "_compiled_call_impl", None)
+            )
+            self.compiled |= compiled
+
+
+class Buffers:
+    """The buffers that the first pass changes, such as BatchNorm's statistics and their counter.
+
+    Later passes over the same batch change them again; ``kept`` gives them back as the first pass
+    left them.
+    """
+
+    def __init__(self):
+        self._before: dict[tuple[int, str], tuple[nn.Module, Tensor, int]] = {}
+
+    def note(self, modules: Iterable[nn.Module]) -> None:
+        """Note how buffers stand before the first pass; the first word counts."""
+        for module in modules:
+            for name, buffer in module.named_buffers(recurse=False):
+                key = (id(module), name)
+                self._before.setdefault(key, (module, buffer, buffer._version))
+
+    @contextmanager
+    def kept(self) -> Generator[None]:
+        """Give back what the first pass changed and the block changes again."""
+        changed: list[tuple[nn.Module, str, Tensor, Tensor]] = []
+        for (_, name), (module, buffer, version) in self._before.items():
+            now = getattr(module, name)
+            if now is not None and (now is not buffer or now._version != version):
+                changed.append((module, name, now, now.detach().clone()))
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for module, name, tensor, value in changed:
+                    setattr(module, name, tensor)
+                    tensor.copy_(value)

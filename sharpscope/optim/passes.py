@@ -1,0 +1,167 @@
+"""One step's passes over a batch: the first one, and others that must not leave a trace."""
+
+from collections.abc import Callable, Container, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharpscope.errors import MisuseError
+from sharpscope.optim.arithmetic import Gradients, added, scaled
+from sharpscope.optim.blocks import SHARED, Blocks
+from sharpscope.optim.buffers import Buffers, Called
+from sharpscope.optim.losses import Losses, read_losses
+from sharpscope.replay import Features, Reel, random_states, reached, set_random_states
+
+Closure = Callable[..., Any]
+# From the losses of one pass to lists of gradients.
+Work = Callable[[Losses], Sequence[Gradients]]
+
+
+class Passes:
+    """Runs closures for an optimizer.
+
+    The first pass is that of ordinary training. Every later one draws the same random numbers
+    (dropout masks), and leaves buffers and random streams as the first one left them.
+
+    Args:
+        blocks: The parameters, by encoder.
+        separate: Whether each unimodal loss must depend on its own encoder alone.
+    """
+
+    def __init__(self, blocks: Blocks, *, separate: bool = False):
+        self.blocks = blocks
+        self.separate = separate
+        self.features = Features(blocks.modules)
+        self._called = Called(module for group in blocks.modules.values() for module in group)
+        self.features.enabled = not self._called.compiled
+        self._forget()
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """The modules that the closures call."""
+        return self._called.modules
+
+    @property
+    def compiled(self) -> bool:
+        """Whether one of them is compiled, so that nothing is played back."""
+        return self._called.compiled
+
+    @contextmanager
+    def step(self, closures: Sequence[Closure]) -> Generator[None]:
+        """Begin a step; at its end nothing of a batch is held."""
+        self._closures = closures
+        try:
+            with torch.enable_grad(), self._called.alone():
+                yield
+        finally:
+            self._forget()
+
+    def first(self, work: Work, *arguments: Any) -> list[Gradients]:
+        """Run each closure and return the mean of what ``work`` makes of the losses."""
+        found: list[Sequence[Gradients]] = []
+        for closure in self._closures:
+            self._starts.append(random_states())
+            with self.features.recording() as reel, self._called.found(self._buffers):
+                value = closure(*arguments)
+                # A compiled model is only met now; replacing forwards would compile it again.
+                self.features.enabled &= not self.compiled
+            self._reels.append(reel)
+            losses = read_losses(value, self.blocks.names)
+            if self.separate:
+                self._look(losses, reel)
+            found.append(work(losses))
+            reel.release()
+        return mean(found)
+
+    def again(self, work: Work, *arguments: Any, play: Container[str] = ()) -> list[Gradients]:
+        """Run each closure once more, without a trace, and return the mean of what comes.
+
+        Args:
+            work: From losses to lists of gradients.
+            arguments: What the closures are called with.
+            play: Encoders to play back from the first pass, without a graph.
+        """
+        end = random_states()
+        found: list[Sequence[Gradients]] = []
+        with self._buffers.kept():
+            try:
+                for closure, start, reel in zip(
+                    self._closures, self._starts, self._reels, strict=True
+                ):
+                    set_random_states(start)
+                    with self.features.playing(reel, play):
+                        value = closure(*arguments)
+                    losses = read_losses(value, self.blocks.names, played=True)
+                    found.append(work(losses))
+            finally:
+                set_random_states(end)
+        return mean(found)
+
+    def playable(self, moved: Container[str]) -> tuple[str, ...]:
+        """Return the encoders whose outputs stay the same while others are moved."""
+        return tuple(
+            name
+            for name, depends in self._depends.items()
+            if name not in moved and not any(other in moved for other in depends)
+        )
+
+    def _look(self, losses: Losses, reel: Reel) -> None:
+        """Find out by the graph what depends on which encoder."""
+        owners = {id(p): self.blocks.owner(p) for p in self.blocks.parameters}
+        if self.compiled:
+            if not self._proved:
+                _prove_separate(losses, self.blocks)
+            self._proved = True
+            return
+        for name, loss in losses.unimodal.items():
+            if others := reached([loss], owners) - {name, SHARED}:
+                raise _not_separate(name, sorted(others)[0])
+        for name in self.blocks.names:
+            calls = reel.of(name)
+            if any(call.changed for call in calls):
+                self.features.copies.add(name)  # from the next step on
+            elif calls:
+                outputs = [tensor for call in calls for tensor in call.live]
+                self._depends.setdefault(name, set()).update(reached(outputs, owners))
+                continue
+            self._depends[name] = set(self.blocks.names)
+
+    def _forget(self) -> None:
+        self._closures: Sequence[Closure] = ()
+        self._starts: list[tuple[Tensor, ...]] = []
+        self._reels: list[Reel] = []
+        self._buffers = Buffers()
+        self._depends: dict[str, set[str]] = {}
+
+    _proved = False
+
+
+def mean(found: Sequence[Sequence[Gradients]]) -> list[Gradients]:
+    """Return the mean over closures of each list of gradients."""
+    sums = [list(gradients) for gradients in found[0]]
+    for more in found[1:]:
+        sums = [added(one, other) for one, other in zip(sums, more, strict=True)]
+    return sums if len(found) == 1 else [scaled(total, 1 / len(found)) for total in sums]
+
+
+def _prove_separate(losses: Losses, blocks: Blocks) -> None:
+    """Raise if a unimodal loss depends on another encoder, by its gradients."""
+    for name, loss in losses.unimodal.items():
+        for other in blocks.names:
+            if other == name:
+                continue
+            found: Any = torch.autograd.grad(
+                loss, blocks.of(other), retain_graph=True, allow_unused=True
+            )
+            if any(g is not None and bool(g.any()) for g in found):
+                raise _not_separate(name, other)
+
+
+def _not_separate(name: str, other: str) -> MisuseError:
+    return MisuseError(
+        f"the unimodal loss of {name!r} depends on the encoder {other!r}: MASAM needs encoders "
+        f"that see their own modality alone; compute that loss from the features of {name!r}, or "
+        "leave what both use out of the encoders"
+    )

@@ -1,0 +1,70 @@
+"""Which encoder dominates: loss decay and gradient alignment, weighed against each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Selection:
+    """The adaptive perturbation score ``APS_m`` and what it remembers of the losses.
+
+    ``MA_m(t) = β MA_m(t-1) + (1-β) L_m(t)``, ``Decay_m(t) = max(0, L_m(t-1) - MA_m(t))`` and
+    ``APS_m = α Decay_m + (1-α) γ_m``. In the first step ``MA_m = L_m`` and the decay is 0. A
+    modality that is missing from a step keeps its average. With ``trend`` the decay is
+    ``max(0, MA_m(t-1) - L_m(t))``, positive while a loss falls, which the published one at
+    β = 0.9 is not.
+
+    Args:
+        alpha: α, the weight of the decay.
+        beta: β of the average.
+        decay: ``paper`` or ``trend``.
+
+    Source: Chen et al., 2026 (MASAM), equations 8 and 10.
+
+    Example:
+        >>> selection = Selection(alpha=0.3, beta=0.9)
+        >>> [round(selection.decays({"cxr": loss})["cxr"], 9) for loss in (2.0, 1.5, 1.2, 1.4)]
+        [0.0, 0.05, 0.0, 0.0]
+    """
+
+    def __init__(self, *, alpha: float, beta: float, decay: str = "paper"):
+        self.alpha, self.beta, self.decay = alpha, beta, decay
+        self.averages: dict[str, float] = {}
+        self.losses: dict[str, float] = {}
+        self.kept: str | None = None
+
+    def decays(self, losses: Mapping[str, float]) -> dict[str, float]:
+        """Return the decay of each loss, and remember the losses."""
+        found: dict[str, float] = {}
+        for name, loss in losses.items():
+            before = self.averages.get(name, loss)
+            average = self.beta * before + (1 - self.beta) * loss
+            if self.decay == "paper":
+                found[name] = max(0.0, self.losses.get(name, loss) - average)
+            else:
+                found[name] = max(0.0, before - loss)
+            self.averages[name], self.losses[name] = average, loss
+        return found
+
+    def scores(
+        self, decays: Mapping[str, float], alignment: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Return ``APS_m`` of the modalities that have both."""
+        return {
+            name: self.alpha * decays[name] + (1 - self.alpha) * gamma
+            for name, gamma in alignment.items()
+            if name in decays
+        }
+
+    def memory(self) -> dict[str, Any]:
+        """Return what is carried from step to step."""
+        return {"averages": dict(self.averages), "losses": dict(self.losses), "kept": self.kept}
+
+    def recall(self, memory: Mapping[str, Any]) -> None:
+        """Take it back."""
+        self.averages, self.losses = dict(memory["averages"]), dict(memory["losses"])
+        self.kept = memory["kept"]
+
+
+def largest(scores: Mapping[str, float]) -> str | None:
+    """Return the name with the largest score, the first of equal ones."""
+    return max(scores, key=scores.__getitem__) if scores else None

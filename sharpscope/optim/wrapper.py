@@ -1,0 +1,297 @@
+"""What all optimizers here share: the base optimizer, the door, and how a gradient is applied."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sharpscope.checks import positive
+from sharpscope.errors import MisuseError, SharpscopeError
+from sharpscope.optim.arithmetic import Gradients, norm, scaled
+from sharpscope.optim.blocks import Blocks
+from sharpscope.optim.losses import Losses, check_finite, floats
+from sharpscope.optim.passes import Closure, Passes
+from sharpscope.optim.records import Step
+from sharpscope.optim.reduction import mean_gradients, processes, summed
+
+Rho = float | Callable[[int], float]
+
+
+class Wrapper(Optimizer):
+    """A base optimizer that is given another gradient than that of the loss at the current point.
+
+    It shares the base optimizer's ``param_groups`` and ``state``, so that learning-rate schedulers
+    and checkpoints work on it as on the base. The base optimizer takes one step with the final
+    gradient; after it no parameter has a ``.grad``.
+
+    Args:
+        base: Any torch optimizer.
+        encoders: For each modality its modules or parameters; the rest is shared.
+        unimodal_weight: λ of the unimodal losses, one number or one for each modality.
+        clip_norm: Largest norm of the final gradient.
+        process_group: The processes that train together; all of torch.distributed by default.
+        local: Whether each process takes the perturbation from its own gradient (m-sharpness).
+    """
+
+    separate = False
+
+    def __init__(
+        self,
+        base: Optimizer,
+        *,
+        encoders: Mapping[str, Any],
+        unimodal_weight: float | Mapping[str, float] = 1.0,
+        clip_norm: float | None = None,
+        process_group: Any = None,
+        local: bool = False,
+    ):
+        if not isinstance(base, Optimizer):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise MisuseError(
+                "base must be a torch optimizer that holds the parameters, such as "
+                f"torch.optim.SGD(model.parameters(), lr=0.1); got {type(base).__name__}"
+            )
+        if clip_norm is not None:
+            positive("clip_norm", clip_norm)
+        self.base = base
+        self.defaults = base.defaults
+        self._encoders = dict(encoders)
+        self.blocks = Blocks(base, self._encoders)
+        self.weights = _weights(unimodal_weight, self.blocks.names)
+        self.clip_norm = clip_norm
+        self.process_group = process_group
+        self.local = local
+        self.steps = 0
+        self._passes = Passes(self.blocks, separate=self.separate)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Those of the base optimizer."""
+        return self.base.param_groups
+
+    @property
+    def state(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the base optimizer."""
+        return self.base.state
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop gradients that something else has left; a step leaves none."""
+        self.base.zero_grad(set_to_none)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Give the base optimizer more parameters; those of no encoder are shared."""
+        self.base.add_param_group(param_group)
+        self.blocks = Blocks(self.base, self._encoders)
+        self._passes = Passes(self.blocks, separate=self.separate)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the base optimizer's state, and what the method itself carries on."""
+        return {**self.base.state_dict(), "sharpscope": {"steps": self.steps, **self._memory()}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take a state back; one of a bare base optimizer leaves the method at its start."""
+        rest = dict(state_dict)
+        own = dict(rest.pop("sharpscope", {}))
+        self.base.load_state_dict(rest)
+        if own:
+            self.steps = own.pop("steps")
+            self._recall(own)
+
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, closure: Closure | Sequence[Closure], *, scaler: Any = None, **options: Any
+    ) -> Step:
+        """Take one step on a batch and return what was done.
+
+        Args:
+            closure: Runs the forward pass and returns its losses, a tensor or ``Losses``; the
+                optimizer differentiates. Several closures are micro-batches of one batch: the
+                step is that on their mean loss.
+            scaler: A ``torch.amp.GradScaler``, for float16: losses are scaled, the gradient is
+                unscaled, an overflow skips the step and the scale is updated.
+            options: Of the method.
+
+        Raises:
+            MisuseError: If the closure returns something else than losses, or gradients are left
+                from before.
+            SharpscopeError: If a loss is not finite.
+        """
+        closures = [closure] if callable(closure) else list(closure)
+        if not closures or not all(callable(c) for c in closures):
+            raise MisuseError(
+                "step needs a closure that runs the forward pass and returns its losses, or a "
+                f"list of them; got {type(closure).__name__}"
+            )
+        if any(p.grad is not None for p in self.blocks.parameters):
+            raise MisuseError(
+                "there are gradients from before the step, which it would lose: call zero_grad(), "
+                "leave backward() out of the loop, and pass several closures to accumulate"
+            )
+        self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
+        self._scale = self._scaler.get_scale() if self._scaler else 1.0
+        try:
+            with self._passes.step(closures):
+                record = self._step(**options)
+        finally:
+            self._scaler = None
+        self.steps += 1
+        return record
+
+    @abstractmethod
+    def _step(self) -> Step:
+        """Take one step."""
+
+    def _memory(self) -> dict[str, Any]:
+        """Return what the method carries from step to step."""
+        return {}
+
+    def _recall(self, memory: dict[str, Any]) -> None:
+        """Take it back."""
+
+    def _rho(self, rho: Rho) -> float:
+        """Return the radius of this step."""
+        return radius("rho", rho(self.steps)) if callable(rho) else rho
+
+    def _grad(
+        self, loss: Tensor | None, places: Sequence[int] | None = None, *, retain: bool = False
+    ) -> Gradients:
+        """Return the gradient of a loss; absent where it does not reach or is not asked for."""
+        parameters = self.blocks.parameters
+        places = range(len(parameters)) if places is None else places
+        found: Gradients = [None] * len(parameters)
+        if loss is None or not places:
+            return found
+        gradients = torch.autograd.grad(
+            loss if self._scale == 1 else loss * self._scale,
+            [parameters[i] for i in places],
+            retain_graph=retain,
+            allow_unused=True,
+        )
+        for i, gradient in zip(places, gradients, strict=True):
+            found[i] = gradient
+        return found if self._scale == 1 else scaled(found, 1 / self._scale)
+
+    def _reduced(self, gradients: Gradients) -> Gradients:
+        """Return the mean over processes."""
+        return mean_gradients(gradients, self.blocks.parameters, self.process_group)
+
+    def _for_radius(self, gradients: Gradients, reduced: Gradients) -> Gradients:
+        """Return the gradient that a perturbation is taken from."""
+        return gradients if self.local else reduced
+
+    def _apply(self, gradients: Gradients) -> None:
+        """Let the base optimizer step with a gradient."""
+        if self.clip_norm is not None:
+            size = norm(gradients)
+            factor = (self.clip_norm / (size + 1e-6)).clamp(max=1.0)
+            gradients = scaled(gradients, factor)
+        if self._scaler is not None:
+            gradients = scaled(gradients, self._scale)
+        parameters = self.blocks.parameters
+        try:
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            if self._scaler is None:
+                self.base.step()
+            else:
+                self._scaler.unscale_(self.base)
+                self._scaler.step(self.base)
+                self._scaler.update()
+        finally:
+            for parameter in parameters:
+                parameter.grad = None
+
+    def _overflow(self, gradients: Gradients) -> None:
+        """Tell the scaler of an overflow in the first pass: nothing is stepped."""
+        self._apply([None if g is None else torch.full_like(g, torch.inf) for g in gradients])
+
+    def _values(self, seen: Sequence[Losses]) -> dict[str, float]:
+        """Return the mean losses over micro-batches and processes, by name.
+
+        A modality that is missing from a micro-batch does not count there.
+        """
+        names = ["fusion", *self.blocks.names]
+        tensors = [(n, t) for losses in seen for n, t in _named(losses).items()]
+        sums, counts = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+        for (name, _), value in zip(tensors, floats([t for _, t in tensors]), strict=True):
+            sums[name] += value
+            counts[name] += 1
+        if processes(self.process_group) > 1:
+            both = self._summed([*sums.values(), *counts.values()])
+            sums = dict(zip(names, both[: len(names)], strict=True))
+            counts = dict(zip(names, both[len(names) :], strict=True))
+        return {name: sums[name] / counts[name] for name in names if counts[name]}
+
+    def _summed(self, values: Sequence[float]) -> list[float]:
+        """Return sums over processes."""
+        return summed(values, self.blocks.parameters[0].device, self.process_group)
+
+    def _mean(self, values: Sequence[float]) -> list[float]:
+        """Return means over processes."""
+        return [value / processes(self.process_group) for value in self._summed(values)]
+
+    def _check(self, values: Mapping[str, float], size: float) -> bool:
+        """Return whether the first pass is finite; raise if it is not and nothing scales it."""
+        sound = all(abs(v) < torch.inf for v in (*values.values(), size))
+        if not sound and self._scaler is None:
+            check_finite(values)
+            raise SharpscopeError(
+                "the gradient is not finite although the losses are; parameters and optimizer are "
+                "as before this step: lower the learning rate"
+            )
+        return sound
+
+    def _described(self, values: Mapping[str, float]) -> dict[str, Any]:
+        """Return what every record says."""
+        unimodal = {name: value for name, value in values.items() if name != "fusion"}
+        total = values["fusion"] + sum(self.weights[n] * v for n, v in unimodal.items())
+        compiled = "the model is compiled, so nothing was replayed"
+        notes = (compiled,) if self._passes.compiled and self._replays else ()
+        return {"fusion": values["fusion"], "unimodal": unimodal, "total": total, "notes": notes}
+
+    _replays = False
+
+
+def radius(name: str, value: Any) -> float:
+    """Return a radius if it is a finite number of at least 0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < torch.inf:
+        raise MisuseError(f"{name} must be a finite number of at least 0; got {value!r}")
+    return float(value)
+
+
+def radius_or_schedule(name: str, value: Rho) -> Rho:
+    """Return a radius, or a function from the number of the step to one."""
+    return value if callable(value) else radius(name, value)
+
+
+def between(name: str, value: Any, low: float, high: float) -> float:
+    """Return a number if it lies in a closed range."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        raise MisuseError(f"{name} must be a number from {low:g} to {high:g}; got {value!r}")
+    return float(value)
+
+
+def _weights(given: Any, names: Sequence[str]) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, radius("unimodal_weight", given))
+    missing = [name for name in names if name not in given]
+    unknown = [name for name in given if name not in names]
+    if missing or unknown:
+        raise MisuseError(
+            "unimodal_weight must be one number or name every encoder "
+            f"({', '.join(names)}); got {', '.join(map(str, given)) or 'none'}"
+        )
+    return {name: radius(f"unimodal_weight[{name!r}]", given[name]) for name in names}
+
+
+def _named(losses: Losses) -> dict[str, Tensor]:
+    return {"fusion": losses.fusion, **losses.unimodal}

@@ -1,0 +1,162 @@
+"""Outputs of chosen modules in one pass, played back in the next one over the same batch."""
+
+import functools
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from sharpscope.replay.calls import RandomStates, Recording, random_states
+from sharpscope.replay.watching import tensors_in
+
+
+@dataclass(eq=False)
+class Output:
+    """What one call of a module returned.
+
+    Attributes:
+        live: The tensors, with the graph that made them.
+        versions: Of the tensors when the call returned.
+        recording: The same to be played back.
+    """
+
+    live: list[Tensor]
+    versions: list[int]
+    recording: Recording
+
+    @property
+    def changed(self) -> bool:
+        """Whether later code changed what is recorded."""
+        return not self.recording.copies and any(
+            t._version != v for t, v in zip(self.live, self.versions, strict=True)
+        )
+
+
+@dataclass(eq=False)
+class Reel:
+    """The calls of one pass, in order, by the name of the group and the place of the module."""
+
+    calls: dict[tuple[str, int], list[Output]] = field(
+        default_factory=dict[tuple[str, int], list[Output]]
+    )
+
+    def of(self, name: str) -> list[Output]:
+        """Return the calls of a group's modules."""
+        return [call for key, calls in self.calls.items() if key[0] == name for call in calls]
+
+    def release(self) -> None:
+        """Let go of the graph."""
+        for calls in self.calls.values():
+            for call in calls:
+                call.live = []
+
+
+class Features:
+    """Records and plays the outputs of groups of modules, such as each modality's encoder.
+
+    Nothing is watched inside of the modules, so it is cheap enough for each step of training; who
+    plays a group back answers for it that its inputs and parameters are those of the recorded
+    pass. A played call leaves the random streams where the recorded one left them.
+
+    Args:
+        modules: The modules of each group.
+
+    Attributes:
+        enabled: Whether anything is recorded.
+        copies: Groups whose outputs later code changes in place: they are recorded as copies.
+
+    Example:
+        >>> import torch
+        >>> encoder, x = torch.nn.Linear(2, 1), torch.ones(1, 2)
+        >>> features = Features({"ehr": [encoder]})
+        >>> with features.recording() as reel:
+        ...     first = encoder(x)
+        >>> with features.playing(reel, {"ehr"}):
+        ...     torch.equal(encoder(2 * x), first)
+        True
+    """
+
+    def __init__(self, modules: Mapping[str, Sequence[nn.Module]]):
+        self.modules = {name: tuple(group) for name, group in modules.items()}
+        self.enabled = True
+        self.copies: set[str] = set()
+
+    @contextmanager
+    def recording(self) -> Generator[Reel]:
+        """Record the calls made inside the block."""
+        reel = Reel()
+        with ExitStack() as stack:
+            for name, group in self.modules.items() if self.enabled else ():
+                for place, module in enumerate(group):
+                    calls = reel.calls.setdefault((name, place), [])
+                    stack.enter_context(
+                        _replaced(module, self._recorder(name, module.forward, calls))
+                    )
+            yield reel
+
+    @contextmanager
+    def playing(self, reel: Reel, names: Container[str]) -> Generator[None]:
+        """Play the calls of some groups back inside the block, in their order."""
+        with ExitStack() as stack:
+            for (name, place), calls in reel.calls.items():
+                if name in names and calls:
+                    module = self.modules[name][place]
+                    stack.enter_context(_replaced(module, _player(module.forward, calls)))
+            yield
+
+    def _recorder(
+        self, name: str, run: Callable[..., Any], calls: list[Output]
+    ) -> Callable[..., Any]:
+        @functools.wraps(run)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            before = random_states()
+            found = run(*args, **kwargs)
+            if self.enabled:  # it may have been switched off since
+                calls.append(_output(found, before, copies=name in self.copies))
+            return found
+
+        return forward
+
+
+def _output(found: Any, before: tuple[Tensor, ...], *, copies: bool) -> Output:
+    after = random_states()
+    drew = not all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    leaves, layout = tree_flatten(found)
+    live = tensors_in(leaves)
+    kept = [leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    if copies:
+        kept = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in kept]
+    random = RandomStates(before, after) if drew else None
+    recording = Recording(tuple(kept), layout, copies, random)
+    return Output(live, [t._version for t in live], recording)
+
+
+def _player(run: Callable[..., Any], calls: list[Output]) -> Callable[..., Any]:
+    waiting = iter(calls)
+
+    @functools.wraps(run)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        call = next(waiting, None)
+        if call is None or not call.recording.applies:
+            return run(*args, **kwargs)
+        return call.recording.play()
+
+    return forward
+
+
+@contextmanager
+def _replaced(module: nn.Module, forward: Callable[..., Any]) -> Generator[None]:
+    table = vars(module)
+    own = table.get("forward")
+    table["forward"] = forward
+    try:
+        yield
+    finally:
+        if own is None:
+            del table["forward"]
+        else:
+            table["forward"] = own
