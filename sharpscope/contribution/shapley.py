@@ -94,7 +94,7 @@ def interactions(performance: Performance, names: Sequence[str]) -> dict[tuple[s
     for one, other in itertools.combinations(names, 2):
         rest = [name for name in names if name not in (one, other)]
         terms: list[float] = []
-        for subset in _subsets(rest):
+        for subset in subsets(rest):
             weight = 1 / ((len(names) - 1) * math.comb(len(rest), len(subset)))
             with_both = performance(subset | {one, other}) + performance(subset)
             with_one = performance(subset | {one}) + performance(subset | {other})
@@ -131,11 +131,12 @@ def _gains(performance: Performance, names: Sequence[str], name: str) -> list[fl
     return [
         (performance(subset | {name}) - performance(subset))
         / (len(names) * math.comb(len(rest), len(subset)))
-        for subset in _subsets(rest)
+        for subset in subsets(rest)
     ]
 
 
-def _subsets(names: Sequence[str]) -> list[frozenset[str]]:
+def subsets(names: Sequence[str]) -> list[frozenset[str]]:
+    """Return all subsets, the empty one first and the largest one last."""
     return [
         frozenset(chosen)
         for size in range(len(names) + 1)

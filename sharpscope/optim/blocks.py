@@ -33,16 +33,17 @@ class Blocks:
         self.names = tuple(encoders)
         self.modules: dict[str, tuple[nn.Module, ...]] = {}
         self._owner: dict[int, str] = {}
+        self._order: dict[int, int] = {}
         held = {id(p): p for group in base.param_groups for p in group["params"]}
         for name, given in encoders.items():
             if name == SHARED:
                 raise MisuseError(
                     "an encoder cannot be called 'shared', which is what belongs to none; rename it"
                 )
-            parts = _parts(name, given)
-            modules = [part for part in parts if isinstance(part, nn.Module)]
-            self.modules[name] = tuple(modules) if len(modules) == len(parts) else ()
-            self._claim(name, _parameters(parts), held)
+            pieces = parts(name, given)
+            modules = [part for part in pieces if isinstance(part, nn.Module)]
+            self.modules[name] = tuple(modules) if len(modules) == len(pieces) else ()
+            self._claim(name, _parameters(pieces), held)
         self.parameters = [p for p in held.values() if p.requires_grad]
 
     def of(self, name: str) -> list[Tensor]:
@@ -50,9 +51,13 @@ class Blocks:
         return [p for p in self.parameters if self.owner(p) == name]
 
     def places(self, names: Iterable[str]) -> list[int]:
-        """Return where among ``parameters`` those of some blocks stand."""
+        """Return where among ``parameters`` those of some blocks stand.
+
+        Those of an encoder come in its own order, whatever that of the optimizer's groups.
+        """
         chosen = set(names)
-        return [i for i, p in enumerate(self.parameters) if self.owner(p) in chosen]
+        found = [i for i, p in enumerate(self.parameters) if self.owner(p) in chosen]
+        return sorted(found, key=lambda i: self._order.get(id(self.parameters[i]), i))
 
     def owner(self, parameter: Tensor) -> str:
         """Return the encoder of a parameter, or ``shared``."""
@@ -72,6 +77,7 @@ class Blocks:
                     "optimizer: pass it to that one, or freeze it"
                 )
             other = self._owner.setdefault(id(parameter), name)
+            self._order.setdefault(id(parameter), len(self._order))
             if other != name:
                 raise MisuseError(
                     f"a parameter of shape {shape} is in two encoders, {other!r} and {name!r}: "
@@ -79,21 +85,22 @@ class Blocks:
                 )
 
 
-def _parts(name: str, given: Any) -> list[Any]:
-    parts: Any = [given] if isinstance(given, nn.Module | Tensor) else given
-    parts = list(parts) if isinstance(parts, Iterable) else []
-    wrong = [part for part in parts if not isinstance(part, nn.Module | Tensor)]
-    if wrong or not parts:
+def parts(name: str, given: Any) -> list[Any]:
+    """Return the modules and parameters that an encoder was given by."""
+    pieces: Any = [given] if isinstance(given, nn.Module | Tensor) else given
+    pieces = list(pieces) if isinstance(pieces, Iterable) else []
+    wrong = [piece for piece in pieces if not isinstance(piece, nn.Module | Tensor)]
+    if wrong or not pieces:
         kind = type(wrong[0] if wrong else given).__name__
         raise MisuseError(
             f"the encoder {name!r} must be a module, a parameter, or a list of these; got {kind}"
         )
-    return parts
+    return pieces
 
 
-def _parameters(parts: list[Any]) -> list[Tensor]:
+def _parameters(pieces: list[Any]) -> list[Tensor]:
     found = [
-        p for part in parts for p in (part.parameters() if isinstance(part, nn.Module) else [part])
+        p for part in pieces for p in (part.parameters() if isinstance(part, nn.Module) else [part])
     ]
     return list({id(p): p for p in found}.values())
 

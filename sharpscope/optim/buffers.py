@@ -1,6 +1,7 @@
 """The modules that a step calls, and what a second pass over a batch must not change in them."""
 
-from collections.abc import Generator, Iterable
+import warnings
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parallel import DistributedDataParallel
 
 _COMPILED = "OptimizedModule"
+# The kernels of BatchNorm and its kin write to these without counting it as a change.
+_SILENT = ("running_mean", "running_var")
 
 
 class Called:
@@ -34,8 +37,13 @@ class Called:
         return list(self._known.values())
 
     @contextmanager
-    def found(self, snapshot: "Buffers") -> Generator[None]:
-        """Find the modules that are called inside the block; only the first one looks."""
+    def found(self, snapshot: "Buffers", at_compiled: Callable[[], None]) -> Generator[None]:
+        """Find the modules that are called inside the block; only the first one looks.
+
+        Args:
+            snapshot: Is told of them before they are called.
+            at_compiled: Called before the first compiled one is.
+        """
         if self._complete:
             snapshot.note(self._known.values())
             yield
@@ -45,13 +53,18 @@ class Called:
             if id(module) not in self._known:
                 self._add(module)
                 self._unsynced()
+                if self.compiled:
+                    at_compiled()
             snapshot.note(module.modules())
 
-        handle = register_module_forward_pre_hook(look)
-        try:
-            yield
-        finally:
-            handle.remove()
+        with warnings.catch_warnings():
+            # A compiled model warns of hooks on all modules; that it fires them twice is no harm.
+            warnings.filterwarnings("ignore", message=".*global hooks on modules")
+            handle = register_module_forward_pre_hook(look)
+            try:
+                yield
+            finally:
+                handle.remove()
         self._complete = True
 
     @contextmanager
@@ -106,7 +119,8 @@ class Buffers:
         changed: list[tuple[nn.Module, str, Tensor, Tensor]] = []
         for (_, name), (module, buffer, version) in self._before.items():
             now = getattr(module, name)
-            if now is not None and (now is not buffer or now._version != version):
+            silent = name in _SILENT and module.training
+            if now is not None and (silent or now is not buffer or now._version != version):
                 changed.append((module, name, now, now.detach().clone()))
         try:
             yield

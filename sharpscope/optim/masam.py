@@ -34,7 +34,7 @@ _OPTIONS = {
 }
 
 
-class MASAM(Wrapper):
+class MASAM(Wrapper[MASAMStep]):
     """Multimodal adaptive sharpness-aware minimization.
 
     With ``a_m = ∇_{θ_m} L_fuse``, ``b_m = ∇_{θ_m} L_m`` and ``γ_m = cos(a_m, b_m)`` of each

@@ -61,13 +61,15 @@ class Passes:
     def first(self, work: Work, *arguments: Any) -> list[Gradients]:
         """Run each closure and return the mean of what ``work`` makes of the losses."""
         found: list[Sequence[Gradients]] = []
+        starts, reels = self._passed.setdefault(arguments, ([], []))
         for closure in self._closures:
-            self._starts.append(random_states())
-            with self.features.recording() as reel, self._called.found(self._buffers):
+            starts.append(random_states())
+            # A compiled model is only met in its first call; a forward that is replaced at every
+            # step would be compiled at every step.
+            found_now = self._called.found(self._buffers, self.features.stop)
+            with self.features.recording() as reel, found_now:
                 value = closure(*arguments)
-                # A compiled model is only met now; replacing forwards would compile it again.
-                self.features.enabled &= not self.compiled
-            self._reels.append(reel)
+            reels.append(reel)
             losses = read_losses(value, self.blocks.names)
             if self.separate:
                 self._look(losses, reel)
@@ -85,11 +87,10 @@ class Passes:
         """
         end = random_states()
         found: list[Sequence[Gradients]] = []
+        starts, reels = self._passed[arguments]
         with self._buffers.kept():
             try:
-                for closure, start, reel in zip(
-                    self._closures, self._starts, self._reels, strict=True
-                ):
+                for closure, start, reel in zip(self._closures, starts, reels, strict=True):
                     set_random_states(start)
                     with self.features.playing(reel, play):
                         value = closure(*arguments)
@@ -98,6 +99,16 @@ class Passes:
             finally:
                 set_random_states(end)
         return mean(found)
+
+    @contextmanager
+    def untouched(self) -> Generator[None]:
+        """Run something else, without gradients, that leaves the random streams as they are."""
+        before = random_states()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            set_random_states(before)
 
     def playable(self, moved: Container[str]) -> tuple[str, ...]:
         """Return the encoders whose outputs stay the same while others are moved."""
@@ -130,8 +141,8 @@ class Passes:
 
     def _forget(self) -> None:
         self._closures: Sequence[Closure] = ()
-        self._starts: list[tuple[Tensor, ...]] = []
-        self._reels: list[Reel] = []
+        # Per arguments of the closures: the random states that they began with, what they made.
+        self._passed: dict[tuple[Any, ...], tuple[list[tuple[Tensor, ...]], list[Reel]]] = {}
         self._buffers = Buffers()
         self._depends: dict[str, set[str]] = {}
 

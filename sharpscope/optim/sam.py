@@ -13,7 +13,7 @@ from sharpscope.optim.records import Step
 from sharpscope.optim.wrapper import Rho, Wrapper, radius, radius_or_schedule
 
 
-class SAM(Wrapper):
+class SAM(Wrapper[Step]):
     """Sharpness-aware minimization: the step of the gradient at the top of a small climb.
 
     ``ε = ρ ∇L(θ) / ‖∇L(θ)‖`` over all parameters together, ``θ ← θ - η ∇L(θ + ε)``. With unimodal

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,16 +11,17 @@ from torch.optim import Optimizer
 from sharpscope.checks import positive
 from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim.arithmetic import Gradients, norm, scaled
-from sharpscope.optim.blocks import Blocks
+from sharpscope.optim.blocks import Blocks, parts
 from sharpscope.optim.losses import Losses, check_finite, floats
 from sharpscope.optim.passes import Closure, Passes
 from sharpscope.optim.records import Step
 from sharpscope.optim.reduction import mean_gradients, processes, summed
 
 Rho = float | Callable[[int], float]
+R = TypeVar("R", bound=Step, covariant=True)
 
 
-class Wrapper(Optimizer):
+class Wrapper(Optimizer, Generic[R]):
     """A base optimizer that is given another gradient than that of the loss at the current point.
 
     It shares the base optimizer's ``param_groups`` and ``state``, so that learning-rate schedulers
@@ -57,13 +58,18 @@ class Wrapper(Optimizer):
             positive("clip_norm", clip_norm)
         self.base = base
         self.defaults = base.defaults
-        self._encoders = dict(encoders)
+        self._encoders = {name: parts(name, given) for name, given in encoders.items()}
         self.blocks = Blocks(base, self._encoders)
         self.weights = _weights(unimodal_weight, self.blocks.names)
         self.clip_norm = clip_norm
         self.process_group = process_group
         self.local = local
         self.steps = 0
+        self._passes = Passes(self.blocks, separate=self.separate)
+
+    def _bind(self) -> None:
+        """Find the parameters: they are other ones after a copy."""
+        self.blocks = Blocks(self.base, self._encoders)
         self._passes = Passes(self.blocks, separate=self.separate)
 
     @property
@@ -77,10 +83,11 @@ class Wrapper(Optimizer):
         return self.base.state
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self)
+        return {k: v for k, v in vars(self).items() if k not in ("blocks", "_passes")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self._bind()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop gradients that something else has left; a step leaves none."""
@@ -89,8 +96,7 @@ class Wrapper(Optimizer):
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Give the base optimizer more parameters; those of no encoder are shared."""
         self.base.add_param_group(param_group)
-        self.blocks = Blocks(self.base, self._encoders)
-        self._passes = Passes(self.blocks, separate=self.separate)
+        self._bind()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the base optimizer's state, and what the method itself carries on."""
@@ -107,7 +113,7 @@ class Wrapper(Optimizer):
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, closure: Closure | Sequence[Closure], *, scaler: Any = None, **options: Any
-    ) -> Step:
+    ) -> R:
         """Take one step on a batch and return what was done.
 
         Args:
@@ -135,6 +141,8 @@ class Wrapper(Optimizer):
                 "leave backward() out of the loop, and pass several closures to accumulate"
             )
         self._scaler = scaler if scaler is not None and scaler.is_enabled() else None
+        if self._scaler is not None:  # a scaler makes its scale when it is first used
+            self._scaler.scale(torch.zeros((), device=self.blocks.parameters[0].device))
         self._scale = self._scaler.get_scale() if self._scaler else 1.0
         try:
             with self._passes.step(closures):
@@ -145,7 +153,7 @@ class Wrapper(Optimizer):
         return record
 
     @abstractmethod
-    def _step(self) -> Step:
+    def _step(self) -> R:
         """Take one step."""
 
     def _memory(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable, Container, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,27 @@ class Reel:
         """Return the calls of a group's modules."""
         return [call for key, calls in self.calls.items() if key[0] == name for call in calls]
 
+    def changed(self, change: Callable[[Tensor], Tensor]) -> "Reel":
+        """Return the same calls with other tensors."""
+        return Reel(
+            {
+                key: [
+                    replace(
+                        call,
+                        recording=replace(
+                            call.recording,
+                            leaves=tuple(
+                                change(leaf) if isinstance(leaf, Tensor) else leaf
+                                for leaf in call.recording.leaves
+                            ),
+                        ),
+                    )
+                    for call in calls
+                ]
+                for key, calls in self.calls.items()
+            }
+        )
+
     def release(self) -> None:
         """Let go of the graph."""
         for calls in self.calls.values():
@@ -84,19 +105,24 @@ class Features:
         self.modules = {name: tuple(group) for name, group in modules.items()}
         self.enabled = True
         self.copies: set[str] = set()
+        self._recording = ExitStack()
 
     @contextmanager
     def recording(self) -> Generator[Reel]:
         """Record the calls made inside the block."""
         reel = Reel()
-        with ExitStack() as stack:
+        with self._recording:
             for name, group in self.modules.items() if self.enabled else ():
                 for place, module in enumerate(group):
                     calls = reel.calls.setdefault((name, place), [])
-                    stack.enter_context(
-                        _replaced(module, self._recorder(name, module.forward, calls))
-                    )
+                    recorder = self._recorder(name, module.forward, calls)
+                    self._recording.enter_context(_replaced(module, recorder))
             yield reel
+
+    def stop(self) -> None:
+        """Record nothing from now on, not even in the pass that is going on."""
+        self.enabled = False
+        self._recording.close()
 
     @contextmanager
     def playing(self, reel: Reel, names: Container[str]) -> Generator[None]:
@@ -115,8 +141,7 @@ class Features:
         def forward(*args: Any, **kwargs: Any) -> Any:
             before = random_states()
             found = run(*args, **kwargs)
-            if self.enabled:  # it may have been switched off since
-                calls.append(_output(found, before, copies=name in self.copies))
+            calls.append(_output(found, before, copies=name in self.copies))
             return found
 
         return forward

@@ -1,32 +1,20 @@
 """How well a trained model predicts: its fused output and each modality's own."""
 
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from sklearn.metrics import average_precision_score
-from torch import Tensor, nn
+from torch import Tensor
 
 from sharpscope.datasets import Split
 from sharpscope.models import MultimodalModel
+from sharpscope.modes import evaluating
 from sharpscope.recipes import summed_loss
 
 Metrics = dict[str, Any]
 
 BATCH_SIZE = 500
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Generator[None]:
-    """Hold the model in eval mode inside the block; give each module its own mode back."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def evaluate(

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from sharpscope.datasets import Split
 from sharpscope.models import MultimodalModel
+from sharpscope.modes import evaluating
 from sharpscope.recipes import summed_loss
-from sharpscope.training.metrics import BATCH_SIZE, evaluating
+from sharpscope.training.metrics import BATCH_SIZE
 
 PENALTY = 1e-3  # on the squared weights, so that separable classes have a finite solution
 ITERATIONS = 50

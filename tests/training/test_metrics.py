@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 from sharpscope.datasets import Split, load_dataset
 from sharpscope.models import MultimodalModel, SumFusion
+from sharpscope.modes import evaluating
 from sharpscope.recipes import build_dataset, build_model, parse_recipe
 from sharpscope.subject.specs import METRICS
 from sharpscope.training import evaluate
-from sharpscope.training.metrics import evaluating
 
 
 def passing(outputs: int, *names: str) -> MultimodalModel:
