@@ -37,7 +37,7 @@ def direction(kind: str, fusion: Gradients, unimodal: Gradients) -> Gradients:
     return added(unimodal, scaled(fusion, -part))
 
 
-def tensorwise_alignment(fusion: Gradients, unimodal: Gradients) -> Tensor:
+def tensorwise(fusion: Gradients, unimodal: Gradients) -> Tensor:
     """Return the mean of the cosines of the single tensors, as the public code of MASAM does."""
     cosines = [cosine([a], [b]) for a, b in _pairs(fusion, unimodal)]
     return torch.stack(cosines).mean() if cosines else torch.zeros((), dtype=torch.float64)

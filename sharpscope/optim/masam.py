@@ -1,9 +1,10 @@
 """MASAM: only the dominant encoder is perturbed, along the fusion gradient, as far as it agrees."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from sharpscope.checks import at_least, one_of
@@ -15,15 +16,17 @@ from sharpscope.optim.arithmetic import (
     displaced,
     norm,
     only,
-    scaled,
     to_length,
 )
 from sharpscope.optim.blocks import SHARED, check_encoders
-from sharpscope.optim.directions import DIRECTIONS, direction, official, tensorwise_alignment
+from sharpscope.optim.directions import DIRECTIONS, direction, official, tensorwise
+from sharpscope.optim.door import Rho, between, radius_or_schedule
+from sharpscope.optim.feature_alignment import FeatureAlignment
 from sharpscope.optim.losses import Losses, floats
+from sharpscope.optim.pairs import Pairs
 from sharpscope.optim.records import MASAMStep
-from sharpscope.optim.selection import Selection, largest
-from sharpscope.optim.wrapper import Rho, Wrapper, between, radius_or_schedule
+from sharpscope.optim.selection import Choice, Selection, largest
+from sharpscope.optim.wrapper import Wrapper
 
 _OPTIONS = {
     "mode": ("paper", "official"),
@@ -31,6 +34,7 @@ _OPTIONS = {
     "score": ("aps", "given"),
     "direction": DIRECTIONS,
     "negative": ("signed", "clamp"),
+    "alignment": ("parameters", "feature"),
 }
 
 
@@ -64,6 +68,9 @@ class MASAM(Wrapper[MASAMStep]):
             its part along a), the variants that the paper compares with.
         negative: What a negative γ does: ``signed`` moves downhill as published, ``clamp`` not
             at all.
+        alignment: Where γ is taken: of the ``parameters`` of the whole encoder, or (an
+            approximation) of its ``feature``, by the heads alone: then only the selected encoder
+            needs two gradients.
         every: Keep the selection for so many steps (an approximation): in the steps between only
             the selected encoder needs two gradients.
         unimodal_weight: λ, above 0, one number or one for each modality.
@@ -115,6 +122,7 @@ class MASAM(Wrapper[MASAMStep]):
         score: str = "aps",
         direction: str = "fusion",
         negative: str = "signed",
+        alignment: str = "parameters",
         every: int = 1,
         unimodal_weight: float | Mapping[str, float] = 1.0,
         clip_norm: float | None = None,
@@ -127,10 +135,12 @@ class MASAM(Wrapper[MASAMStep]):
             "score": score,
             "direction": direction,
             "negative": negative,
+            "alignment": alignment,
         }
         for name, value in given.items():
             one_of(name, value, _OPTIONS[name])
         self.mode, self.score, self.direction, self.negative = mode, score, direction, negative
+        self.alignment = alignment
         self.rho = radius_or_schedule("rho", rho)
         self.other_first, self.select, self.scale = other_first, select, scale
         self.every = at_least("every", every, 1, "steps")
@@ -138,6 +148,11 @@ class MASAM(Wrapper[MASAMStep]):
             raise MisuseError(
                 "mode='official' is the public code as it is: leave other_first, direction and "
                 "negative alone, or take mode='paper'"
+            )
+        if alignment == "feature" and (mode == "official" or other_first or not select):
+            raise MisuseError(
+                "alignment='feature' selects one encoder by one pass: it goes with mode='paper', "
+                "select=True and other_first=False only"
             )
         super().__init__(
             base,
@@ -151,6 +166,11 @@ class MASAM(Wrapper[MASAMStep]):
             raise MisuseError(
                 f"unimodal_weight of {zero[0]!r} must be above 0: MASAM compares each encoder's "
                 "fusion gradient with that of its unimodal loss; got 0"
+            )
+        if alignment == "feature" and not all(self.blocks.modules.values()):
+            raise MisuseError(
+                "alignment='feature' looks at what the encoders return: give each by its modules, "
+                "not by its parameters"
             )
         self._selection = Selection(
             alpha=between("alpha", alpha, 0, 1), beta=between("beta", beta, 0, 1), decay=decay
@@ -173,66 +193,67 @@ class MASAM(Wrapper[MASAMStep]):
         self._selection.recall(memory)
 
     def _step(self) -> MASAMStep:
-        kept = self._kept()
+        kept = self._selection.kept if self.select and self.steps % self.every else None
+        at_features = FeatureAlignment(self._passes.outputs, self._summed)
         seen: list[Losses] = []
+        choice: Choice | None = None
 
         def work(losses: Losses) -> list[Gradients]:
+            nonlocal choice
             seen.append(losses)
-            return self._both(losses, kept)
+            if self.alignment == "feature" and kept is None:
+                at_features.add(losses, losses.weighted(self.weights))
+                if self._passes.one and at_features.complete:
+                    # The dominant encoder is known before any pass through the encoders.
+                    cosines = at_features.cosines(list(losses.unimodal))
+                    choice = self._choose(self._values(seen), cosines, seen, None)
+            return self._both(losses, choice.dominant if choice else kept)
 
-        own = self._passes.first(work)
+        own = self._pairs(self._passes.first(work))
         values = self._values(seen)
-        given = self._given(seen)
+        if not self._check(values, floats([norm(own.total)])[0]):
+            self._overflow(own.total)
+            return self._record(values, Choice(), skipped=True)
+        if self.other_first:
+            shared = self.blocks.places([SHARED])
+            self._apply(only(self._reduced(own.total), shared))
+            own = self._pairs(self._passes.again(lambda losses: self._both(losses, kept)))
+        pairs = self._pairs([self._reduced(g) for g in (own.fusion, own.unimodal, own.rest)])
+        if choice is None:
+            names = [kept] if kept else [name for name in values if name != "fusion"]
+            if self.alignment == "feature" and kept is None and at_features.complete:
+                cosines = at_features.cosines(names)
+            else:
+                cosines = pairs.alignment(names, cosine if self.mode == "paper" else tensorwise)
+            choice = self._choose(values, cosines, seen, kept)
         seen.clear()
-        if not self._check(values, floats([norm([*own[0], *own[1], *own[2]])])[0]):
-            self._overflow(added(own[0], own[1]))
-            return self._record(values, {}, {}, {}, skipped=True)
-        if self.other_first:
-            self._apply(only(added(self._reduced(own[2]), self._sum(own)), self._shared))
-            own = self._passes.again(lambda losses: self._both(losses, kept))
-        reduced = [self._reduced(gradients) for gradients in own]
-        unimodal = {n: v for n, v in values.items() if n != "fusion"}
-        alignment = self._alignment(reduced, [kept] if kept else list(unimodal))
-        decays = self._selection.decays(self._for_decay(unimodal))
-        scores = given or self._selection.scores(decays, alignment)
-        dominant = kept or largest({n: s for n, s in scores.items() if n in unimodal})
-        self._selection.kept = dominant
-        moved = ([dominant] if dominant else []) if self.select else list(unimodal)
-        climbs = {
-            name: self._climb(name, own if self.local else reduced, alignment[name])
-            for name in moved
-        }
-        final, replayed = self._perturbed(reduced, climbs)
-        if self.other_first:
-            final = only(final, self.blocks.places(self.blocks.names))
-        radii = dict(zip(climbs, floats([norm(c) for c in climbs.values()]), strict=True))
-        self._apply(final)
-        return self._record(
-            values,
-            alignment,
-            decays,
-            scores,
-            dominant=dominant if self.select else None,
-            radii=radii,
-            replayed=replayed,
-            selected=kept is None and self.select,
+        climbs = self._climbs(own if self.local else pairs, choice)
+        final, replayed = self._perturbed(pairs, climbs)
+        self._apply(
+            only(final, self.blocks.places(self.blocks.names)) if self.other_first else final
         )
+        lengths = floats([norm(climb) for climb in climbs.values()])
+        radii = dict(zip(climbs, lengths, strict=True))
+        fresh = kept is None and self.select
+        found = self._record(values, choice, radii=radii, replayed=replayed, selected=fresh)
+        if at_features.complete:
+            return found
+        note = "alignment was taken at the parameters, since no outputs of the encoders were seen"
+        return replace(found, notes=(*found.notes, note))
 
-    @property
-    def _shared(self) -> list[int]:
-        return self.blocks.places([SHARED])
+    def _pairs(self, gradients: Sequence[Gradients]) -> Pairs:
+        return Pairs(self.blocks, self.weights, *gradients)
 
-    def _kept(self) -> str | None:
-        """Return the encoder that was selected before, where it is not time for another."""
-        return self._selection.kept if self.select and self.steps % self.every else None
+    def _both(self, losses: Losses, chosen: str | None) -> list[Gradients]:
+        """Return fusion and unimodal gradients, and their sum where they need not be apart.
 
-    def _both(self, losses: Losses, kept: str | None) -> list[Gradients]:
-        """Return fusion and unimodal gradients, and the total where the two need not be apart."""
+        They must be apart everywhere before an encoder is chosen, and only in that one afterwards.
+        """
         weighted = losses.weighted(self.weights)
-        if kept is None or kept not in losses.unimodal:
+        if chosen is None or chosen not in losses.unimodal:
             fusion = self._grad(losses.fusion, retain=weighted is not None)
             return [fusion, self._grad(weighted), [None] * len(fusion)]
-        places = self.blocks.places([kept])
+        places = self.blocks.places([chosen])
         rest = [i for i in range(len(self.blocks.parameters)) if i not in set(places)]
         return [
             self._grad(losses.fusion, places, retain=True),
@@ -240,64 +261,63 @@ class MASAM(Wrapper[MASAMStep]):
             self._grad(losses.total(self.weights), rest),
         ]
 
-    def _sum(self, gradients: list[Gradients]) -> Gradients:
-        return self._reduced(added(gradients[0], gradients[1]))
+    def _choose(
+        self,
+        values: Mapping[str, float],
+        alignment: Mapping[str, float],
+        seen: Sequence[Losses],
+        kept: str | None,
+    ) -> Choice:
+        """Return which encoder dominates, and remember the losses."""
+        unimodal = {name: value for name, value in values.items() if name != "fusion"}
+        if self.mode == "official":  # which weighs the losses here as well
+            unimodal = {name: self.weights[name] * value for name, value in unimodal.items()}
+        decays = self._selection.decays(unimodal)
+        scores = self._selection.scores(decays, alignment)
+        if self.score == "given":
+            scores = self._given(seen)
+        allowed = {name: score for name, score in scores.items() if name in unimodal}
+        dominant = kept or largest(allowed)
+        self._selection.kept = dominant
+        moved = tuple(unimodal) if not self.select else (dominant,) if dominant else ()
+        return Choice(dominant, moved, alignment, decays, scores)
 
-    def _block(self, name: str, gradients: list[Gradients]) -> tuple[Gradients, Gradients]:
-        """Return an encoder's ``a_m`` and ``b_m``."""
-        places = self.blocks.places([name])
-        fusion = [gradients[0][i] for i in places]
-        unimodal = [gradients[1][i] for i in places]
-        weight = self.weights[name]
-        return fusion, unimodal if weight == 1 else scaled(unimodal, 1 / weight)
-
-    def _alignment(self, gradients: list[Gradients], names: list[str]) -> dict[str, float]:
-        """Return ``γ_m`` of some encoders."""
-        of = cosine if self.mode == "paper" else tensorwise_alignment
-        cosines = [of(*self._block(name, gradients)) for name in names]
-        return dict(zip(names, floats(cosines), strict=True))
-
-    def _for_decay(self, unimodal: Mapping[str, float]) -> dict[str, float]:
-        """Return the losses that the decay is taken from; the public code weighs them."""
-        weighs = self.mode == "official"
-        return {n: v * self.weights[n] if weighs else v for n, v in unimodal.items()}
-
-    def _given(self, seen: list[Losses]) -> dict[str, float]:
-        """Return the mean of the scores that the closures gave, where they are wanted."""
-        if self.score != "given":
-            return {}
-        if any(losses.scores is None for losses in seen):
-            raise MisuseError(
-                "score='given' needs Losses(scores={modality: score}) from the closure; got none"
-            )
+    def _given(self, seen: Sequence[Losses]) -> dict[str, float]:
+        """Return the mean of the scores that the closures gave."""
         sums: dict[str, list[float]] = {}
         for losses in seen:
-            for name, score in (losses.scores or {}).items():
+            if losses.scores is None:
+                raise MisuseError(
+                    "score='given' needs Losses(scores={modality: score}) from the closure; got "
+                    "none"
+                )
+            for name, score in losses.scores.items():
                 sums.setdefault(name, []).append(float(score))
         names = [name for name in self.blocks.names if name in sums]
         means = [sum(sums[name]) / len(sums[name]) for name in names]
         return dict(zip(names, self._mean(means), strict=True))
 
-    def _climb(self, name: str, gradients: list[Gradients], alignment: float) -> Gradients:
-        """Return an encoder's ε, absent elsewhere."""
-        fusion, unimodal = self._block(name, gradients)
+    def _climbs(self, pairs: Pairs, choice: Choice) -> dict[str, Gradients]:
+        """Return the perturbation of each encoder that is moved, absent elsewhere."""
         rho = self._rho(self.rho)
-        if self.mode == "official":
-            block = official(fusion, unimodal, rho, scale=self.scale)
-        else:
-            factor = max(0.0, alignment) if self.negative == "clamp" else alignment
-            length = rho * (factor if self.scale else 1.0)
-            block = to_length(direction(self.direction, fusion, unimodal), length)
-        found: Gradients = [None] * len(self.blocks.parameters)
-        for place, value in zip(self.blocks.places([name]), block, strict=True):
-            found[place] = value
+        found: dict[str, Gradients] = {}
+        for name in choice.moved:
+            if self.mode == "official":
+                block = official(*pairs.of(name), rho, scale=self.scale)
+            else:
+                gamma = choice.alignment[name] if self.scale else 1.0
+                gamma = max(0.0, gamma) if self.negative == "clamp" else gamma
+                block = to_length(direction(self.direction, *pairs.of(name)), rho * gamma)
+            found[name] = [None] * len(self.blocks.parameters)
+            for place, value in zip(self.blocks.places([name]), block, strict=True):
+                found[name][place] = value
         return found
 
     def _perturbed(
-        self, gradients: list[Gradients], climbs: Mapping[str, Gradients]
+        self, pairs: Pairs, climbs: Mapping[str, Gradients]
     ) -> tuple[Gradients, tuple[str, ...]]:
         """Return the final gradient, and which encoders were played back for it."""
-        plain = added(added(gradients[0], gradients[1]), gradients[2])
+        plain = pairs.total
         if not climbs:
             return plain, ()
         everything: Gradients = [None] * len(plain)
@@ -316,29 +336,26 @@ class MASAM(Wrapper[MASAMStep]):
             (there,) = self._passes.again(work, play=play)
         there = self._reduced(there)
         if not whole:
-            there = added(there, only(gradients[1], places))
+            there = added(there, only(pairs.unimodal, places))
         stay = [i for i in range(len(plain)) if i not in set(places)]
         return added(there, only(plain, stay)), play
 
     def _record(
         self,
         values: Mapping[str, float],
-        alignment: Mapping[str, float],
-        decays: Mapping[str, float],
-        scores: Mapping[str, float],
+        choice: Choice,
         *,
         radii: Mapping[str, float] | None = None,
-        dominant: str | None = None,
         **more: Any,
     ) -> MASAMStep:
-        length = torch.tensor(list((radii or {}).values())).norm().item() if radii else 0.0
+        radii = dict(radii or {})
         return MASAMStep(
             **self._described(values),
-            radius=length,
-            dominant=dominant,
-            alignment=dict(alignment),
-            decay=dict(decays),
-            scores=dict(scores),
-            radii=dict(radii or {}),
+            radius=math.hypot(*radii.values()),
+            dominant=choice.dominant if self.select else None,
+            alignment=dict(choice.alignment),
+            decay=dict(choice.decays),
+            scores=dict(choice.scores),
+            radii=radii,
             **more,
         )

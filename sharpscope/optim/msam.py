@@ -28,12 +28,13 @@ from sharpscope.optim.arithmetic import (
     to_length,
 )
 from sharpscope.optim.blocks import SHARED, check_encoders
+from sharpscope.optim.door import Rho, between, radius_or_schedule
 from sharpscope.optim.losses import Losses, floats
 from sharpscope.optim.passes import Closure
 from sharpscope.optim.performance import MaskedPerformance
 from sharpscope.optim.records import MSAMStep
 from sharpscope.optim.selection import largest
-from sharpscope.optim.wrapper import Rho, Wrapper, between, radius_or_schedule
+from sharpscope.optim.wrapper import Wrapper
 
 _OPTIONS = {
     "decompose": ("share", "present"),

@@ -46,7 +46,7 @@ class Passes:
     @property
     def compiled(self) -> bool:
         """Whether one of them is compiled, so that nothing is played back."""
-        return self._called.compiled
+        return self._called.compiled or not self.features.enabled
 
     @contextmanager
     def step(self, closures: Sequence[Closure]) -> Generator[None]:
@@ -70,6 +70,7 @@ class Passes:
             with self.features.recording() as reel, found_now:
                 value = closure(*arguments)
             reels.append(reel)
+            self._now = reel
             losses = read_losses(value, self.blocks.names)
             if self.separate:
                 self._look(losses, reel)
@@ -99,6 +100,17 @@ class Passes:
             finally:
                 set_random_states(end)
         return mean(found)
+
+    @property
+    def one(self) -> bool:
+        """Whether the step has a single closure."""
+        return len(self._closures) == 1
+
+    def outputs(self, name: str) -> list[Tensor]:
+        """Return what the pass that is going on took from an encoder's last module."""
+        calls = {place: c for (n, place), c in self._now.calls.items() if n == name and c}
+        last = calls[max(calls)] if calls else []
+        return [tensor for call in last for tensor in call.live if tensor.requires_grad]
 
     @contextmanager
     def untouched(self) -> Generator[None]:
@@ -145,6 +157,7 @@ class Passes:
         self._passed: dict[tuple[Any, ...], tuple[list[tuple[Tensor, ...]], list[Reel]]] = {}
         self._buffers = Buffers()
         self._depends: dict[str, set[str]] = {}
+        self._now = Reel()
 
     _proved = False
 

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sharpscope.optim.arithmetic import Gradients, displaced, norm, to_length
+from sharpscope.optim.door import Rho, radius, radius_or_schedule
 from sharpscope.optim.losses import Losses, floats
 from sharpscope.optim.records import Step
-from sharpscope.optim.wrapper import Rho, Wrapper, radius, radius_or_schedule
+from sharpscope.optim.wrapper import Wrapper
 
 
 class SAM(Wrapper[Step]):

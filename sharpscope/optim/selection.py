@@ -1,7 +1,27 @@
 """Which encoder dominates: loss decay and gradient alignment, weighed against each other."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a selection found.
+
+    Attributes:
+        dominant: The encoder with the largest score.
+        moved: The encoders to perturb.
+        alignment: ``γ_m``.
+        decays: ``Decay_m``.
+        scores: What the dominant encoder is the largest of.
+    """
+
+    dominant: str | None = None
+    moved: tuple[str, ...] = ()
+    alignment: Mapping[str, float] = field(default_factory=dict[str, float])
+    decays: Mapping[str, float] = field(default_factory=dict[str, float])
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 class Selection:

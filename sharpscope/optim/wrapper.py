@@ -1,7 +1,7 @@
 """What all optimizers here share: the base optimizer, the door, and how a gradient is applied."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -12,12 +12,12 @@ from sharpscope.checks import positive
 from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim.arithmetic import Gradients, norm, scaled
 from sharpscope.optim.blocks import Blocks, parts
+from sharpscope.optim.door import Rho, radius, weights
 from sharpscope.optim.losses import Losses, check_finite, floats
 from sharpscope.optim.passes import Closure, Passes
 from sharpscope.optim.records import Step
 from sharpscope.optim.reduction import mean_gradients, processes, summed
 
-Rho = float | Callable[[int], float]
 R = TypeVar("R", bound=Step, covariant=True)
 
 
@@ -60,7 +60,7 @@ class Wrapper(Optimizer, Generic[R]):
         self.defaults = base.defaults
         self._encoders = {name: parts(name, given) for name, given in encoders.items()}
         self.blocks = Blocks(base, self._encoders)
-        self.weights = _weights(unimodal_weight, self.blocks.names)
+        self.weights = weights(unimodal_weight, self.blocks.names)
         self.clip_norm = clip_norm
         self.process_group = process_group
         self.local = local
@@ -144,9 +144,13 @@ class Wrapper(Optimizer, Generic[R]):
         if self._scaler is not None:  # a scaler makes its scale when it is first used
             self._scaler.scale(torch.zeros((), device=self.blocks.parameters[0].device))
         self._scale = self._scaler.get_scale() if self._scaler else 1.0
+        before = self._memory()
         try:
             with self._passes.step(closures):
                 record = self._step(**options)
+        except BaseException:
+            self._recall(before)
+            raise
         finally:
             self._scaler = None
         self.steps += 1
@@ -265,40 +269,6 @@ class Wrapper(Optimizer, Generic[R]):
         return {"fusion": values["fusion"], "unimodal": unimodal, "total": total, "notes": notes}
 
     _replays = False
-
-
-def radius(name: str, value: Any) -> float:
-    """Return a radius if it is a finite number of at least 0."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < torch.inf:
-        raise MisuseError(f"{name} must be a finite number of at least 0; got {value!r}")
-    return float(value)
-
-
-def radius_or_schedule(name: str, value: Rho) -> Rho:
-    """Return a radius, or a function from the number of the step to one."""
-    return value if callable(value) else radius(name, value)
-
-
-def between(name: str, value: Any, low: float, high: float) -> float:
-    """Return a number if it lies in a closed range."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high:
-        raise MisuseError(f"{name} must be a number from {low:g} to {high:g}; got {value!r}")
-    return float(value)
-
-
-def _weights(given: Any, names: Sequence[str]) -> dict[str, float]:
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(names, radius("unimodal_weight", given))
-    missing = [name for name in names if name not in given]
-    unknown = [name for name in given if name not in names]
-    if missing or unknown:
-        raise MisuseError(
-            "unimodal_weight must be one number or name every encoder "
-            f"({', '.join(names)}); got {', '.join(map(str, given)) or 'none'}"
-        )
-    return {name: radius(f"unimodal_weight[{name!r}]", given[name]) for name in names}
 
 
 def _named(losses: Losses) -> dict[str, Tensor]:

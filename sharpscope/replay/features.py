@@ -139,6 +139,9 @@ class Features:
     ) -> Callable[..., Any]:
         @functools.wraps(run)
         def forward(*args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling():  # what is compiled calls no Python again
+                self.enabled = False
+                return run(*args, **kwargs)
             before = random_states()
             found = run(*args, **kwargs)
             calls.append(_output(found, before, copies=name in self.copies))

@@ -69,4 +69,5 @@ MEMBERS: dict[str, Member] = {
     "MASAM, all encoders": Member(MASAM, {"select": False, "scale": False}, exact=False),
     "MASAM, official": Member(MASAM, {"mode": "official"}, exact=False),
     "MASAM, every 3": Member(MASAM, {"every": 3}, exact=False),
+    "MASAM, light": Member(MASAM, {"alignment": "feature"}, exact=False),
 }

@@ -393,6 +393,8 @@ def test_float16_losses_are_scaled_and_an_overflow_skips_the_step(member: Member
 
 
 def test_a_compiled_model_is_run_without_replay(member: Member):
+    if member.settings.get("alignment"):
+        pytest.skip("sees no features there, and takes the alignment at the parameters")
     model, data = build(BOTH), batches(BOTH, 3)
     compiled: Any = torch.compile(model, backend="eager")
     other = build(BOTH)
