@@ -12,6 +12,7 @@ from sharpscope_cli.params import Assignment, Registered, count
 @click.command(
     "train",
     epilog="\b\nExamples:\n  sharpscope train avdigits:hard --method late\n"
+    "  sharpscope train emoji --method masam --set rho=0.3 --seed 42\n"
     "  sharpscope train emoji:image+en+de --set lr=0.001 --epochs 5 --out runs/emoji.pt",
 )
 @click.argument("recipe")
@@ -20,7 +21,7 @@ from sharpscope_cli.params import Assignment, Registered, count
     type=Registered("sharpscope.recipes:METHODS"),
     default="joint",
     metavar="NAME",
-    help="joint (the fusion loss alone) or late (with the unimodal losses).",
+    help="joint (the fusion loss alone), late (with unimodal losses), sam, asam, msam, masam.",
 )
 @click.option(
     "--set",

@@ -10,9 +10,11 @@ from sharpscope.recipes.catalog import available as available
 from sharpscope.recipes.construction import build_dataset as build_dataset
 from sharpscope.recipes.construction import build_model as build_model
 from sharpscope.recipes.criteria import BatchLoss as BatchLoss
+from sharpscope.recipes.criteria import BatchLosses as BatchLosses
 from sharpscope.recipes.criteria import losses as losses
 from sharpscope.recipes.criteria import summed_loss as summed_loss
-from sharpscope.recipes.criteria import total_loss as total_loss
+from sharpscope.recipes.criteria import total_of as total_of
+from sharpscope.recipes.criteria import training_losses as training_losses
 from sharpscope.recipes.methods import METHODS as METHODS
 from sharpscope.recipes.methods import Method as Method
 from sharpscope.recipes.recipe import Recipe as Recipe
@@ -24,6 +26,7 @@ __all__ = [
     "DEFAULTS",
     "METHODS",
     "BatchLoss",
+    "BatchLosses",
     "Defaults",
     "Method",
     "Recipe",
@@ -35,5 +38,6 @@ __all__ = [
     "losses",
     "parse_recipe",
     "summed_loss",
-    "total_loss",
+    "total_of",
+    "training_losses",
 ]

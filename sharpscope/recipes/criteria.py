@@ -13,6 +13,7 @@ from sharpscope.recipes.recipe import Recipe
 
 Batch = Mapping[str, Tensor]
 BatchLoss = Callable[[Any, Batch], tuple[Tensor, float]]
+BatchLosses = Callable[[Any, Batch], tuple[dict[str, Tensor], float]]
 
 
 def summed_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -40,10 +41,21 @@ def losses(recipe: Recipe, dataset: Dataset) -> dict[str, BatchLoss]:
     }
 
 
-def total_loss(recipe: Recipe) -> BatchLoss:
-    """Return what the method minimizes: ``L_fusion + λ Σ_m L_m`` as (sum, weight), in one pass."""
-    weight = recipe.unimodal_weight
-    return partial(_total_loss, weight) if weight else _fusion_loss
+def training_losses(recipe: Recipe) -> BatchLosses:
+    """Return what a training step looks at, as sums by name and their weight, in one pass.
+
+    ``fusion``, and each modality where the unimodal losses have a weight.
+    """
+    return _all_losses if recipe.trains_heads else _fusion_alone
+
+
+def total_of(sums: Mapping[str, Tensor], weight: float) -> Tensor:
+    """Return ``L_fusion + λ Σ_m L_m`` of losses by name."""
+    total = sums["fusion"]
+    for name, loss in sums.items():
+        if name != "fusion":
+            total = total + weight * loss
+    return total
 
 
 def _fusion_loss(model: MultimodalModel, batch: Batch) -> tuple[Tensor, float]:
@@ -55,10 +67,14 @@ def _unimodal_loss(name: str, model: MultimodalModel, batch: Batch) -> tuple[Ten
     return summed_loss(model.unimodal(name, batch), target), float(target.numel())
 
 
-def _total_loss(weight: float, model: MultimodalModel, batch: Batch) -> tuple[Tensor, float]:
+def _fusion_alone(model: MultimodalModel, batch: Batch) -> tuple[dict[str, Tensor], float]:
+    total, weight = _fusion_loss(model, batch)
+    return {"fusion": total}, weight
+
+
+def _all_losses(model: MultimodalModel, batch: Batch) -> tuple[dict[str, Tensor], float]:
     target = batch["target"]
     outputs = model.outputs(batch)
-    total = summed_loss(outputs.fusion, target)
-    for logits in outputs.unimodal.values():
-        total = total + weight * summed_loss(logits, target)
-    return total, float(target.numel())
+    found = {"fusion": outputs.fusion} | outputs.unimodal
+    sums = {name: summed_loss(logits, target) for name, logits in found.items()}
+    return sums, float(target.numel())

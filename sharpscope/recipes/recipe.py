@@ -58,6 +58,11 @@ class Recipe:
         """The weight λ of each unimodal loss; 0 for methods without them."""
         return float(self.settings.get("unimodal_weight", 0.0))
 
+    @property
+    def trains_heads(self) -> bool:
+        """Whether the unimodal heads are part of the training loss."""
+        return self.unimodal_weight > 0
+
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe as plain JSON types."""
         return asdict(self)

@@ -1,5 +1,6 @@
 """Checkpoints of trained recipes: a ``torch.save`` dictionary of plain types and tensors."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ def checkpoint(trained: Trained) -> dict[str, Any]:
         },
         "metrics": trained.metrics,
         "epoch": len(trained.history),
+        "history": [asdict(epoch) for epoch in trained.history],
     }
 
 

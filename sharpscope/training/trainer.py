@@ -4,18 +4,19 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from sharpscope.datasets import Dataset, Split
-from sharpscope.errors import SharpscopeError
+from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.models import MultimodalModel
-from sharpscope.recipes import METHODS, Recipe, build_dataset, build_model, total_loss
+from sharpscope.recipes import Recipe, build_dataset, build_model
 from sharpscope.streams import stream
 from sharpscope.training.metrics import Metrics, evaluate
 from sharpscope.training.readout import fit_heads
+from sharpscope.training.stepping import Stepper, Tally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +28,22 @@ class Epoch:
         epochs: How many there will be.
         loss: Mean training loss over the items, in train mode, while the weights moved.
         seconds: Since training began.
+        losses: The same of ``fusion`` and of each modality in the training loss.
+        dominant: In how many steps each modality dominated, where the method says.
+        alignment: Mean over steps of ``γ_m``, where the method takes it.
+        shares: Mean over steps of ``v_m``, likewise.
+        scores: Mean over steps of the score that the dominant modality is the largest of.
     """
 
     epoch: int
     epochs: int
     loss: float
     seconds: float
+    losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    dominant: Mapping[str, int] = field(default_factory=dict[str, int])
+    alignment: Mapping[str, float] = field(default_factory=dict[str, float])
+    shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +97,7 @@ def train(
     started = time.perf_counter()
     with _own_randomness(recipe, device):
         history = tuple(_epochs(recipe, model, dataset.splits["train"], device, progress))
-    if not METHODS[recipe.method].trains_heads and model.fusion.takes == "features":
+    if not recipe.trains_heads and model.fusion.takes == "features":
         fit_heads(model, dataset.splits["train"])
     seconds = time.perf_counter() - started
     model.zero_grad()
@@ -109,38 +120,56 @@ def _epochs(
 ) -> Iterator[Epoch]:
     inputs = {name: values.to(device) for name, values in split.inputs.items()}
     items = inputs | {"target": split.target.to(device)}
-    loss_of = total_loss(recipe)
     optimizer = _optimizer(recipe, model)
+    stepper = Stepper(recipe, model, optimizer)
     steps = recipe.epochs * len(_cuts(len(split), int(recipe.settings["batch_size"])))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
     started = time.perf_counter()
     model.train()
     for epoch in range(1, recipe.epochs + 1):
         order = torch.randperm(len(split), generator=stream(recipe.seed, "shuffle", epoch))
-        summed, weighed = 0.0, 0.0
+        tally = Tally()
         for start, stop in _cuts(len(split), int(recipe.settings["batch_size"])):
             rows = order[start:stop].to(device)
             batch = {name: values[rows] for name, values in items.items()}
-            loss, weight = loss_of(model, batch)
-            optimizer.zero_grad()
-            (loss / weight).backward()
-            optimizer.step()
+            with _named(epoch, recipe):
+                stepper.step(batch, tally)
             schedule.step()
-            summed, weighed = summed + loss.item(), weighed + weight
-        if not math.isfinite(summed):
+        losses = tally.mean_losses()
+        total = losses.pop("total")
+        if not math.isfinite(total):
             raise SharpscopeError(
-                f"training diverged: the loss of epoch {epoch} is {summed}; "
+                f"training diverged: the loss of epoch {epoch} is {total}; "
                 f"lower the setting lr, now {recipe.settings['lr']}"
             )
         entry = Epoch(
             epoch=epoch,
             epochs=recipe.epochs,
-            loss=summed / weighed,
+            loss=total,
             seconds=time.perf_counter() - started,
+            losses=losses,
+            dominant=tally.dominant,
+            alignment=tally.mean_words("alignment"),
+            shares=tally.mean_words("shares"),
+            scores=tally.mean_words("scores"),
         )
         if progress is not None:
             progress(entry)
         yield entry
+
+
+@contextmanager
+def _named(epoch: int, recipe: Recipe) -> Generator[None]:
+    """Say in which epoch an optimizer met a loss that is not finite."""
+    try:
+        yield
+    except MisuseError:
+        raise
+    except SharpscopeError as error:
+        raise SharpscopeError(
+            f"training diverged in epoch {epoch}: {error}; the setting lr is now "
+            f"{recipe.settings['lr']}"
+        ) from error
 
 
 def _cuts(items: int, batch_size: int) -> list[tuple[int, int]]:

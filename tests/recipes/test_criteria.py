@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sharpscope.recipes import build_dataset, build_model, losses, parse_recipe, total_loss
+from sharpscope.recipes import (
+    build_dataset,
+    build_model,
+    losses,
+    parse_recipe,
+    total_of,
+    training_losses,
+)
 
 
 @pytest.mark.parametrize("name", ["mfeat:fou+mor", "ehr-cxr:small"])
@@ -54,6 +61,8 @@ def test_the_total_adds_weighted_unimodal_losses(method: str, unimodal: float):
     batch = dataset.splits["val"].batches(20)[0]
     parts = {name: loss(model, batch)[0] for name, loss in losses(recipe, dataset).items()}
     wanted = parts["fusion"] + unimodal * (parts["fou"] + parts["mor"])
-    total, weight = total_loss(recipe)(model, batch)
+    sums, weight = training_losses(recipe)(model, batch)
+    assert list(sums) == (["fusion", "fou", "mor"] if unimodal else ["fusion"])
+    total = total_of(sums, recipe.unimodal_weight)
     assert total.item() == pytest.approx(wanted.item(), rel=1e-6)
     assert weight == 20

@@ -10,6 +10,8 @@ from sharpscope.datasets import DATASETS
 from sharpscope.errors import CheckpointError, MisuseError
 from sharpscope.recipes import DEFAULTS, METHODS, Recipe, Value, parse_recipe
 
+METHOD_NAMES = "'joint', 'late', 'sam', 'asam', 'msam' or 'masam'"
+
 
 def test_a_bare_name_gets_every_default():
     recipe = parse_recipe("avdigits")
@@ -65,7 +67,7 @@ def test_the_dictionary_is_a_copy():
          "'avdigit'; did you mean 'avdigits'?"),
         ("avdigits:", "joint", {}, "preset of avdigits must be 'hard', 'clean', 'imbalanced' or "
          "'image-dominant'; got ''"),
-        ("emoji", "lat", {}, "method must be 'joint' or 'late'; got 'lat'; did you mean 'late'?"),
+        ("emoji", "lat", {}, f"method must be {METHOD_NAMES}; got 'lat'; did you mean 'late'?"),
         ("emoji", "joint", {"lrr": "1"}, "setting of emoji with method joint must be 'modalities', "
          "'fusion', 'width', 'dropout', 'optimizer', 'lr', 'momentum', 'weight_decay', "
          "'batch_size', 'data_seed', 'image_encoder' or 'vector_encoder'; got 'lrr'; did you mean "
@@ -98,7 +100,10 @@ def test_seed_and_epochs_are_whole_numbers():
     ("change", "sentence"),
     [
         ({"dataset": "os"}, "dataset must be 'avdigits', 'emoji', 'mfeat' or 'ehr-cxr'; got 'os'"),
-        ({"method": "eval"}, "method must be 'joint' or 'late'; got 'eval'"),
+        (
+            {"method": "eval"},
+            "method must be 'joint', 'late', 'sam', 'asam', 'msam' or 'masam'; got 'eval'",
+        ),
         ({"settings": {"lr": "1"}}, "setting lr must be a number above 0; got '1'"),
         ({"settings": {3: 1}}, "setting of emoji with method joint must be"),
         ({"settings": []}, "its entry 'settings' is of type list"),

@@ -27,12 +27,16 @@ def test_a_checkpoint_is_plain_and_complete(trained: Trained, tmp_path: Path):
         "state_dict",
         "metrics",
         "epoch",
+        "history",
     ]
     assert content["format"] == "sharpscope/checkpoint"
     assert content["format_version"] == 1
     assert content["sharpscope_version"] == __version__
     assert content["metrics"] == trained.metrics
     assert content["epoch"] == 2
+    assert [entry["losses"] for entry in content["history"]] == [
+        entry.losses for entry in trained.history
+    ]
     assert [file.name for file in path.parent.iterdir()] == ["run.pt"]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sharpscope.errors import SharpscopeError
-from sharpscope.recipes import Value, parse_recipe
+from sharpscope.recipes import METHODS, Value, parse_recipe
 from sharpscope.training import Epoch, Trained, train
 from sharpscope.training.trainer import _cuts  # pyright: ignore[reportPrivateUsage]
 
@@ -33,7 +33,9 @@ def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "method"), [(QUICK, "joint"), (QUICK, "late"), ("ehr-cxr:small", "late")]
+    ("recipe", "method"),
+    [(QUICK, method) for method in METHODS]
+    + [("ehr-cxr:small", "late"), ("ehr-cxr:small", "masam")],
 )
 def test_a_repeated_run_is_bit_identical(recipe: str, method: str):
     runs: list[Trained] = []
