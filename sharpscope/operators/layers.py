@@ -8,46 +8,50 @@ elementwise passes that is meant for training mode, and its ReLU adds zeros. Der
 the second are torch's.
 """
 
-import functools
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function, forward_ad
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 _aten: Any = torch.ops.aten
 
 
-@contextmanager
-def twice_cheap() -> Generator[None]:
+class TwiceCheap(TorchFunctionMode):
     """Inside, convolutions, BatchNorm in eval mode and ReLU have a cheaper second derivative.
 
     Only where something is recorded for a gradient; the values of the forward pass are those of
-    the same kernels. They stand in the place of the functions in ``torch.nn.functional``. It is no
-    torch function mode, since ``autograd.grad`` runs outside of modes and checkpointed parts
-    build their graphs again in there.
+    the same kernels. What runs under hooks of saved tensors is left to torch: checkpointed parts
+    run again in the backward pass, which is outside of this mode, and must be the same there.
 
     Example:
         >>> import torch
-        >>> from sharpscope.operators.layers import twice_cheap
+        >>> from sharpscope.operators.layers import TwiceCheap
         >>> x = torch.tensor([[[1.0, -2.0, 3.0]]], requires_grad=True)
-        >>> with twice_cheap():
+        >>> with TwiceCheap():
         ...     y = torch.nn.functional.conv1d(x, torch.ones(1, 1, 2))
         >>> type(y.grad_fn).__name__
         'ConvolutionBackward'
     """
-    with _in_place(_LAYERS):
-        yield
 
-
-@contextmanager
-def torchs_own() -> Generator[None]:
-    """Take torch's own layers inside the block: what these ones are compared with."""
-    with _in_place(_TORCHS):
-        yield
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call a layer, or torch's own function where the layer is not for such arguments."""
+        kwargs = kwargs or {}
+        layer = _LAYERS.get(func)
+        if layer is not None and torch.is_grad_enabled() and not _left_to_torch():
+            found = layer(*args, **kwargs)
+            if found is not None:
+                return found
+        return func(*args, **kwargs)
 
 
 def is_ours(function: type) -> bool:
@@ -69,6 +73,11 @@ class Convolution(Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         """Return the gradients by a function that has a derivative itself."""
         wanted = list(ctx.needs_input_grad[:3])
+        if _batched(*cotangents):
+            x, weight = ctx.saved_tensors
+            sizes = [weight.shape[0]]
+            found = _aten.convolution_backward(*cotangents, x, weight, sizes, *ctx.shape, wanted)
+            return (*found, None)
         return (
             *_ConvolutionGradient.apply(*cotangents, *ctx.saved_tensors, ctx.shape, wanted),
             None,
@@ -125,7 +134,9 @@ class BatchNorm(Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:
         """Return the gradients by a function that has a derivative itself."""
         wanted = list(ctx.needs_input_grad[:3])
-        found = _BatchNormGradient.apply(*cotangents, *ctx.saved_tensors, ctx.eps, wanted)
+        apply: Any = _BatchNormGradient.apply
+        gradient: Any = _normalized_backward if _batched(*cotangents) else apply
+        found = gradient(*cotangents, *ctx.saved_tensors, ctx.eps, wanted)
         return (*found, None, None, None)
 
 
@@ -159,7 +170,11 @@ class _BatchNormGradient(Function):
             if dx is not None:
                 scale = weight * torch.rsqrt(var + ctx.eps)
                 scale = scale.view(-1, *[1] * (x.dim() - 2))
-                found[0] = dx * scale if found[0] is None else found[0].addcmul_(dx, scale)
+                found[0] = (
+                    _sum(found[0], dx * scale)
+                    if _batched(dx, found[0])
+                    else _more(found[0], dx, scale)
+                )
         wanted = [of_x and dw is not None, of_weight and dx is not None, False]
         if any(wanted):  # a direction has no mean to take off
             there, scale = x if dx is None else dx, weight if dw is None else dw
@@ -181,6 +196,8 @@ class Relu(Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: Any) -> Any:
         """Return the gradient by a function that has a derivative itself."""
+        if _batched(*cotangents):
+            return _aten.threshold_backward(*cotangents, *ctx.saved_tensors, 0)
         return _ReluGradient.apply(*cotangents, *ctx.saved_tensors)
 
 
@@ -205,9 +222,9 @@ def _convolution(dimensions: int) -> Callable[..., Tensor | None]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor | None:
-        if isinstance(padding, str) or input.dim() != dimensions + 2:
+        if isinstance(padding, str) or not _plain(input, weight, bias):
             return None
-        if not _plain(input, weight, bias):
+        if input.dim() != dimensions + 2:
             return None
         steps = [_each(value, dimensions) for value in (stride, padding, dilation)]
         shape = (*steps, False, [0] * dimensions, groups)
@@ -228,9 +245,9 @@ def _batch_norm(
 ) -> Tensor | None:
     if training or running_mean is None or running_var is None:
         return None
-    if running_mean.requires_grad or running_var.requires_grad:
-        return None
     if not _plain(input, weight, bias, running_mean, running_var):
+        return None
+    if running_mean.requires_grad or running_var.requires_grad:
         return None
     weight = torch.ones_like(running_mean) if weight is None else weight
     return BatchNorm.apply(input, weight, bias, running_mean, running_var, eps)  # type: ignore[no-any-return]
@@ -240,67 +257,72 @@ def _relu(input: Tensor, inplace: bool = False) -> Tensor | None:
     return None if inplace or not _plain(input) else Relu.apply(input)  # type: ignore[return-value]
 
 
-def _layered(torchs: Callable[..., Any], layer: Callable[..., Tensor | None]) -> Callable[..., Any]:
-    """Return the layer, which leaves to torch's own function what it is not for."""
-
-    @functools.wraps(torchs)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        found = None
-        if torch.is_grad_enabled() and not _transformed():
-            found = layer(*args, **kwargs)
-        return torchs(*args, **kwargs) if found is None else found
-
-    return function
-
-
-@contextmanager
-def _in_place(functions: Mapping[str, Callable[..., Any]]) -> Generator[None]:
-    before = {name: getattr(functional, name) for name in functions}
-    for name, function in functions.items():
-        setattr(functional, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(functional, name, function)
-
-
-_NEW: Mapping[str, Callable[..., Tensor | None]] = {
-    "conv1d": _convolution(1),
-    "conv2d": _convolution(2),
-    "conv3d": _convolution(3),
-    "batch_norm": _batch_norm,
-    "relu": _relu,
+_LAYERS: Mapping[Any, Callable[..., Tensor | None]] = {
+    functional.conv1d: _convolution(1),
+    functional.conv2d: _convolution(2),
+    functional.conv3d: _convolution(3),
+    functional.batch_norm: _batch_norm,
+    functional.relu: _relu,
+    torch.relu: _relu,
+    Tensor.relu: _relu,
 }
-_TORCHS = {name: getattr(functional, name) for name in _NEW}
-_LAYERS = {name: _layered(_TORCHS[name], layer) for name, layer in _NEW.items()}
 
 
-def _plain(*tensors: Tensor | None) -> bool:
+def _plain(*tensors: Any) -> bool:
     """Return whether these are common real tensors of one dtype, one of which needs a gradient."""
     there = [t for t in tensors if t is not None]
+    if not all(type(t) in (Tensor, nn.Parameter) and not t.is_nested for t in there):
+        return False
     return (
         any(t.requires_grad for t in there)
-        and all(type(t) in (Tensor, nn.Parameter) and t.layout == torch.strided for t in there)
+        and all(t.layout == torch.strided and t.numel() > 0 for t in there)
         and there[0].is_floating_point()
         and len({t.dtype for t in there}) == 1
+        and not torch.is_autocast_enabled(there[0].device.type)
     )
 
 
+def _left_to_torch() -> bool:
+    """Return whether saved tensors are hooked, or a transform or forward differentiation runs."""
+    return _INNER._autograd._top_saved_tensors_default_hooks(True) is not None or _transformed()
+
+
 def _transformed() -> bool:
-    """Return whether a transform of torch.func or forward differentiation is at work."""
-    inner: Any = vars(torch)["_C"]
     forward: Any = forward_ad
-    return inner._are_functorch_transforms_active() or forward._current_level >= 0
+    return _INNER._are_functorch_transforms_active() or forward._current_level >= 0
+
+
+def _batched(*tensors: Tensor | None) -> bool:
+    """Return whether a cotangent is one of many at once, which our functions cannot be given.
+
+    torch's own kernels can, and have derivatives themselves.
+    """
+    functorch = _INNER._functorch
+    return _transformed() or any(
+        functorch.is_legacy_batchedtensor(t) or functorch.is_functorch_wrapped_tensor(t)
+        for t in tensors
+        if t is not None
+    )
+
+
+_INNER: Any = vars(torch)["_C"]
 
 
 def _each(value: Any, dimensions: int) -> list[int]:
-    values = [value] if isinstance(value, int) else list(value)
+    values = [int(v) for v in value] if isinstance(value, tuple | list) else [int(value)]
     return values * dimensions if len(values) == 1 else values
 
 
 def _sum(one: Tensor | None, other: Tensor) -> Tensor:
-    return other if one is None else one.add_(other)
+    if one is None:
+        return other
+    return one + other if _batched(one, other) else one.add_(other)
+
+
+def _more(one: Tensor | None, other: Tensor, scale: Tensor) -> Tensor:
+    if one is None or _batched(one, other):
+        return _sum(one, other * scale)
+    return one.addcmul_(other, scale)
 
 
 def _normalized(
@@ -313,4 +335,8 @@ def _normalized(
 def _normalized_backward(
     g: Tensor, x: Tensor, weight: Tensor, mean: Tensor, var: Tensor, eps: float, wanted: Any
 ) -> Any:
-    return _aten.native_batch_norm_backward(g, x, weight, mean, var, None, None, False, eps, wanted)
+    # Empty, as torch leaves them in eval mode; its rule for many cotangents takes no None.
+    saved = torch.empty(0, dtype=x.dtype, device=x.device)
+    return _aten.native_batch_norm_backward(
+        g, x, weight, mean, var, saved, saved, False, eps, wanted
+    )

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
-from sharpscope.operators.layers import torchs_own, twice_cheap
+from sharpscope.operators.layers import TwiceCheap
 from sharpscope.operators.sums import Sums
 from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject import Census, Subject
@@ -23,6 +23,10 @@ T = TypeVar("T")
 
 # A gradient through a wrong recording is wrong by its own size, through a right one by rounding.
 _REPLAY_RTOL = 1e-3
+
+
+class _LayersRefused(Exception):
+    """A gradient through our own layers is not that of torch's; caught before anyone sees it."""
 
 
 class MeasuredOperator(SymmetricOperator):
@@ -40,6 +44,7 @@ class MeasuredOperator(SymmetricOperator):
 
     name: str
     economical = True
+    _cheap = True
 
     def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
         self.subject = subject
@@ -68,7 +73,7 @@ class MeasuredOperator(SymmetricOperator):
             yield
             return
         self._frozen = self.selection.frozen
-        with self._studying():
+        with self.subject.studying(self.selection):
             tape = self.subject.tape(self.selection)
             tape.enabled &= self.economical
             self._census = self.subject.census(self.loss, tape=tape)
@@ -124,6 +129,12 @@ class MeasuredOperator(SymmetricOperator):
         """Return what a pass returns, run once more without what made it differ."""
         try:
             return work()
+        except _LayersRefused:
+            assert self._tape is not None
+            assert self._census is not None
+            self._cheap = False
+            self._begin(self._tape, self._census)
+            return self._or_plain(work)
         except ReplayRefused as refused:
             # What was computed so far may be as wrong as the batch that showed it.
             assert self._tape is not None
@@ -178,12 +189,7 @@ class MeasuredOperator(SymmetricOperator):
         Outside a session nothing is kept or played back, since the model may have been trained
         between two products.
         """
-        return self.session() if self._census is None else self._studying()
-
-    @contextmanager
-    def _studying(self) -> Generator[None]:
-        with self.subject.studying(self.selection), twice_cheap():
-            yield
+        return self.session() if self._census is None else self.subject.studying(self.selection)
 
     def _graphs(self) -> Generator[tuple[Graph, Any]]:
         """Yield each batch's gradient graph: the kept ones, then the others, built one by one.
@@ -210,8 +216,9 @@ class MeasuredOperator(SymmetricOperator):
             del batch, value, graph
 
     def _batch_loss(self, model: nn.Module, batch: Any) -> LossSum:
-        """Return a batch's loss."""
-        return self.subject.loss(self.loss)(model, batch)
+        """Return a batch's loss, for a graph that is differentiated twice."""
+        with TwiceCheap() if self._cheap else nullcontext():
+            return self.subject.loss(self.loss)(model, batch)
 
     def _build(self, number: int, value: LossSum) -> Graph:
         """Return the graph that the products of a batch go through."""
@@ -244,28 +251,28 @@ class MeasuredOperator(SymmetricOperator):
 
     def _gradient_of(self, batch: Any) -> Tensor:
         """Return the gradient of a batch's loss sum by a plain pass, shape ``[dim]``."""
-        with torchs_own():
-            value = self.subject.loss(self.loss)(self.subject.model, batch)
-            return self.selection.flatten(self._gradient(value.total, create_graph=False))
+        value = self.subject.loss(self.loss)(self.subject.model, batch)
+        return self.selection.flatten(self._gradient(value.total, create_graph=False))
 
     def _plain_gradients(self, tape: Tape, census: Census) -> dict[int, Tensor]:
-        """Return the gradients of two batches by plain passes, before memory is kept for others.
+        """Return gradients of batches by plain passes, before memory is kept for others.
 
-        They are the first and one of the others that the data picks; none where nothing is
-        played back.
+        That of the first one, which our own layers are compared with as well, and of one of the
+        others that the data picks, where something may be played back.
         """
         found: dict[int, Tensor] = {}
-        if not tape.bytes:
-            return found
-        later = min(
-            census.batches, 2 + int(census.fingerprint[:8], 16) % max(1, census.batches - 1)
-        )
-        with torchs_own():
-            for number, _, value in self.subject.visits(self.loss, only={1, later}):
+        others = max(1, census.batches - 1)
+        later = min(census.batches, 2 + int(census.fingerprint[:8], 16) % others)
+        numbers = {1, later} if tape.plays else {1}
+        walk = self.subject.visits(self.loss)
+        for number in range(1, max(numbers) + 1):
+            # All on the way: some models carry something on from batch to batch.
+            with torch.set_grad_enabled(number in numbers):
+                _, _, value = next(walk)
+            if number in numbers:
                 gradient = self._gradient(value.total, create_graph=False)
                 found[number] = self.selection.flatten(gradient)
-                if number == later:
-                    break
+            del value
         return found
 
     def _compare(
@@ -286,12 +293,15 @@ class MeasuredOperator(SymmetricOperator):
             if tape.playing or (self._kept is not None and self._kept.graphs):
                 raise ReplayRefused(words)
             raise SubjectError(f"the model does not stand still: {words}")
-        if not tape.playing or number not in self._true:
+        if number not in self._true:
             return
         true = self._true[number]
         error = (self.selection.flatten(gradient) - true).norm().item()
         if error > _REPLAY_RTOL * true.norm().item():
-            raise ReplayRefused(f"batch {number} has another gradient when it is replayed")
+            if tape.playing:
+                raise ReplayRefused(f"batch {number} has another gradient when it is replayed")
+            if self._cheap:
+                raise _LayersRefused
 
     def _notes(self) -> list[str]:
         notes: list[str] = []
@@ -313,6 +323,11 @@ class MeasuredOperator(SymmetricOperator):
             notes.append(
                 f"{len(unused)} of the {len(used)} parameter tensors have no effect on the loss "
                 f"and a zero block ({shown})."
+            )
+        if not self._cheap:
+            notes.append(
+                "Second derivatives were left to torch: a gradient through cheaper layers of "
+                "sharpscope's own was another one."
             )
         if self._tape is not None:
             notes.extend(self._tape.notes())

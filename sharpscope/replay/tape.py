@@ -118,6 +118,11 @@ class Tape:
         self._batches[number] = {}
 
     @property
+    def plays(self) -> bool:
+        """Whether anything is recorded, or may be at the next visit of a batch."""
+        return self.enabled and bool(self.bytes or self._worth is None or self._worth)
+
+    @property
     def played(self) -> tuple[str, ...]:
         """The modules that were recorded."""
         return tuple(self._played)

@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Container, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,12 +64,10 @@ def visits(
     *,
     tape: Tape | None = None,
     skip: int = 0,
-    only: Container[int] | None = None,
 ) -> Generator[tuple[int, Any, LossSum]]:
     """Yield each batch's number, the batch and its loss, but for the first ``skip`` batches.
 
-    Those whose numbers are not in ``only``, where it is given, are left out as well. With a
-    ``tape``, modules that stand still are recorded or played back.
+    With a ``tape``, modules that stand still are recorded or played back.
 
     Raises:
         SubjectError: If the loader or the model refuses a batch: its own error, and the number.
@@ -84,7 +82,7 @@ def visits(
             raise SubjectError(f"batch {number}: the loader raised {_words(error)}") from error
         if batch is _END:
             return
-        if number <= skip or (only is not None and number not in only):
+        if number <= skip:
             continue
         try:
             value = loss(model, batch) if tape is None else _taped(tape, number, model, batch, loss)
@@ -164,6 +162,7 @@ def _walk(
 ) -> list[_Seen]:
     """Return what a pass sees; another tape may survey its first batch."""
     found: list[_Seen] = []
+    first: Callable[[], LossSum] | None = None
     with torch.no_grad():
         for number, batch, value in visits(model, batches, loss, tape=tape):
             if not is_finite(value):
@@ -174,7 +173,11 @@ def _walk(
             items = _items(number, batch, length)
             found.append(_Seen(fingerprint(batch), items, value.total.item(), value.weight))
             if number == 1 and survey is not None:
-                survey.survey(functools.partial(loss, model, batch))
+                first = functools.partial(loss, model, batch)
+        # At the end of the walk: what passes carry on from batch to batch begins anew with the
+        # next one.
+        if survey is not None and first is not None:
+            survey.survey(first)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import Container, Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -232,7 +232,6 @@ class Subject:
         *,
         tape: Tape | None = None,
         skip: int = 0,
-        only: Container[int] | None = None,
     ) -> Generator[tuple[int, Any, LossSum]]:
         """Yield each batch's number, the batch and its loss, with gradients where they are on.
 
@@ -240,10 +239,9 @@ class Subject:
             loss: Name of the loss, or the loss itself.
             tape: Plays back what stands still.
             skip: Batches at the beginning to leave out.
-            only: Numbers of the batches to visit; all by default.
         """
         chosen = self.loss(loss) if isinstance(loss, str) else loss
-        return visits(self.model, _Walk(self), chosen, tape=tape, skip=skip, only=only)
+        return visits(self.model, _Walk(self), chosen, tape=tape, skip=skip)
 
     def _losses(
         self,

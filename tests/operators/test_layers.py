@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from sharpscope.operators import GaussNewtonOperator, HessianOperator, layers
-from sharpscope.operators.layers import is_ours, twice_cheap
+from sharpscope.operators.layers import TwiceCheap, is_ours
 from sharpscope.replay.watching import tensors_in
 from sharpscope.subject import Subject
 from tests.oracles import Oracle, spectral_norm
@@ -79,7 +79,7 @@ def test_both_derivatives_equal_numerical_ones_for_every_set_of_inputs(name: str
         given = inputs()
         for place, value in enumerate(given):
             value.requires_grad_(bool(chosen >> place & 1))
-        with twice_cheap():
+        with TwiceCheap():
             found = layer(*given)
             assert is_ours(found.grad_fn._forward_cls)  # type: ignore[union-attr]
             assert gradcheck(layer, given)
@@ -102,7 +102,7 @@ def test_each_part_of_a_second_derivative_alone_equals_torchs(name: str, part: s
 
     chosen = {"values": [x, weight, bias], "of x alone": [x], "of the weight alone": [weight]}
     theirs = second(chosen[part])
-    with twice_cheap():
+    with TwiceCheap():
         ours = second(chosen[part])
     for one, other in zip(ours, theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-10)
@@ -119,38 +119,48 @@ OWN: dict[str, Callable[[], Tensor]] = {
         torch.randn(1, 1, 4, dtype=torch.complex128, requires_grad=True),
         torch.randn(1, 1, 2, dtype=torch.complex128),
     ),
+    "autocast": lambda: _under_autocast(),
+    "nested": lambda: functional.relu(
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], requires_grad=True)
+    ),
     "a subclass": lambda: functional.relu(_Named(tensor(3).detach()).requires_grad_()),
 }
+
+
+def _under_autocast() -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return functional.conv1d(torch.randn(1, 1, 4).requires_grad_(), torch.randn(1, 1, 2))
 
 
 class _Named(Tensor):
     """A tensor of a class of its own."""
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("name", OWN)
 def test_everything_else_is_left_to_torch(name: str):
-    with twice_cheap():
+    with TwiceCheap():
         found = OWN[name]()
     assert not hasattr(found.grad_fn, "_forward_cls")
 
 
 def test_an_error_of_torchs_own_comes_as_ever():
-    with twice_cheap(), pytest.raises(RuntimeError, match="not differentiable with respect to"):
+    with TwiceCheap(), pytest.raises(RuntimeError, match="not differentiable with respect to"):
         functional.batch_norm(tensor(4, 2), tensor(2), torch.ones(2, dtype=torch.float64))
 
 
 def test_without_gradients_nothing_is_replaced():
     x = tensor(3)
-    with twice_cheap(), torch.no_grad():
+    with TwiceCheap(), torch.no_grad():
         assert functional.relu(x).grad_fn is None
-    with twice_cheap():
+    with TwiceCheap():
         assert functional.relu(x.detach()).grad_fn is None
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own use of it
 def test_forward_differentiation_and_transforms_pass():
     x, weight = torch.randn(2, 1, 4), torch.randn(1, 1, 2).requires_grad_()
-    with twice_cheap():
+    with TwiceCheap():
         several = torch.func.vmap(lambda row: functional.conv1d(row[None], weight)[0])(x)
         with forward_ad.dual_level():
             pushed = functional.relu(forward_ad.make_dual(x, torch.ones_like(x)) * weight.sum())
@@ -173,10 +183,97 @@ def test_a_third_derivative_is_torchs(name: str):
         return list(torch.autograd.grad(found, given))
 
     theirs = third()
-    with twice_cheap():
+    with TwiceCheap():
         ours = third()
     for one, other in zip(ours, theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-9)
+
+
+def test_many_cotangents_at_once_keep_their_graph():
+    """A penalty on a vectorized Jacobian: dropping the graph would drop it from the Hessian."""
+    x, weight, bias = tensor(2, 2, 4), tensor(3, 2, 2), tensor(3)
+    many = torch.randn(4, 2, 3, 3, dtype=torch.float64)
+
+    def penalty(kind: str) -> list[Tensor]:
+        y = functional.relu(_normed(functional.conv1d(x, weight, bias), bias, bias)).tanh()
+        if kind == "batched":
+            found = torch.autograd.grad(y, x, many, is_grads_batched=True, create_graph=True)[0]
+        else:
+            found = torch.func.vmap(lambda v: torch.autograd.grad(y, x, v, create_graph=True)[0])(
+                many
+            )
+        return list(torch.autograd.grad(found.pow(3).sum(), [x, weight, bias]))
+
+    for kind in ("batched", "vmap"):
+        theirs = penalty(kind)
+        with TwiceCheap():
+            ours = penalty(kind)
+        for one, other in zip(ours, theirs, strict=True):
+            assert torch.allclose(one, other, rtol=1e-10)
+
+
+class Masked(nn.Module):
+    """BatchNorm of the items that a mask leaves, of which there are none."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.out = nn.BatchNorm1d(3), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3) to (N, 2)."""
+        few = self.norm(x[x[:, 0] > 100])
+        return self.out(torch.tanh(self.norm(x))) + few.sum()
+
+
+class Chosen(nn.Module):
+    """A module that knows its activation by identity, and looks it up."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.act = nn.Linear(3, 2), functional.relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, 3) to (N, 2)."""
+        scale = {functional.relu: 1.0}[self.act]
+        return self.act(self.layer(x)) * scale + self.layer(x).square()
+
+
+@pytest.mark.parametrize("kind", [Masked, Chosen])
+def test_models_that_look_at_functions_or_at_no_items_have_their_hessian(kind: Any):
+    model, x = kind().double(), torch.randn(6, 3, dtype=torch.float64)
+    target = torch.tensor([0, 1, 1, 0, 1, 0])
+    subject = Subject(model, [(x, target)], loss=functional.cross_entropy, encoders={"x": "*"})
+    operator = HessianOperator(subject, "x")
+    names = operator.selection.names
+    dense = Oracle(model, names, lambda m: functional.cross_entropy(m(x), target)).hessian()
+    found = operator.matmat(torch.eye(operator.dim, dtype=torch.float64))
+    assert (found - dense).abs().max() <= 1e-8 * spectral_norm(dense)
+
+
+def test_functions_that_the_user_replaced_are_the_users(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(functional, "relu", functional.softplus)
+    with TwiceCheap():
+        found = functional.relu(tensor(3))
+    assert "Softplus" in type(found.grad_fn).__name__
+
+
+def test_a_layer_that_has_another_gradient_than_torchs_is_left_out_and_said(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    subject, loss = _measured(saving=False)
+    right = layers.Relu.backward
+    monkeypatch.setattr(
+        layers.Relu,
+        "backward",
+        staticmethod(lambda ctx, *g: 1.5 * right(ctx, *g)),  # type: ignore[operator]
+    )
+    operator = HessianOperator(subject, "x")
+    dense = Oracle(subject.model, operator.selection.names, loss).hessian()
+    with operator.session():
+        found = operator.matmat(torch.eye(operator.dim, dtype=torch.float64))
+        notes = operator.report().notes
+    assert (found - dense).abs().max() <= 1e-8 * spectral_norm(dense)
+    assert any("Second derivatives were left to torch" in note for note in notes)
 
 
 class Convolutional(nn.Module):
@@ -242,7 +339,7 @@ def test_a_product_writes_less_and_is_the_same(operator: Any, monkeypatch: pytes
                 return made.matvec(vector), written.numbers
 
     ours, few = product()
-    monkeypatch.setattr(layers, "_LAYERS", layers._TORCHS)
+    monkeypatch.setattr(layers, "_LAYERS", {})
     theirs, many = product()
     assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6 * theirs.abs().max().item())
     assert few < 0.8 * many, few / many

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sharpscope.operators import HessianOperator
 from sharpscope.replay import Tape
 from sharpscope.replay.calls import Recorder
+from sharpscope.subject import Subject
 from tests import problems
 from tests.replay import awkward
 from tests.replay.passes import DATA, gradients, loss, studied
@@ -125,3 +126,68 @@ def test_the_passes_that_replay_is_compared_with_come_before_any_graph(
         assert built
         assert 1 in compared
         assert len(compared) == min(2, len(problems.batches()))
+
+
+def test_what_is_recorded_only_later_is_compared_as_well():
+    """An output that later code changes in place is recorded at the second visit."""
+
+    class Through(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+            ctx.save_for_backward(x, weight)
+            return torch.from_numpy(x.detach().numpy() * weight.detach().numpy())
+
+        @staticmethod
+        def backward(ctx: Any, grad: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+            x, weight = ctx.saved_tensors
+            return grad * weight, grad * x
+
+    class Kernel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(8))
+            self.still = nn.Linear(3, 8)
+            self.out = nn.Linear(8, 3)
+
+        def forward(self, ehr: Tensor, cxr: Tensor) -> Tensor:
+            base = self.still(ehr)
+            found: Any = Through.apply(base, self.scale)
+            found.mul_(2)
+            return self.out(torch.tanh(found))
+
+    torch.manual_seed(0)
+    model = Kernel()
+    data = [(torch.randn(6, 3), torch.randn(6, 1), torch.tensor([0, 1, 2, 0, 1, 2]))]
+    found: list[Tensor] = []
+    for replay in (True, False):
+        subject = Subject(
+            model, data, loss="cross_entropy", encoders={"a": "scale"}, replay=replay, memory=4000
+        )
+        operator = HessianOperator(subject, "a")
+        with operator.session():
+            found += [operator.matmat(torch.eye(8)) for _ in range(3)]
+    for one in found[:-1]:
+        torch.testing.assert_close(one, found[-1])
+
+
+def test_state_that_a_loader_resets_stands_still_in_a_survey():
+    class Noisy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(2, 2), nn.Linear(2, 2)
+            self.count = 0
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            self.count += 1
+            return self.a(x) + self.b(y) * self.count
+
+    model = Noisy()
+
+    class Loader(list[Any]):
+        def __iter__(self) -> Any:
+            model.count = 0
+            return super().__iter__()
+
+    data = Loader((torch.randn(4, 2), torch.randn(4, 2), torch.tensor([0, 1, 1, 0])) for _ in "123")
+    subject = Subject(model, data, loss="cross_entropy", encoders={"a": "a", "b": "b"})
+    assert HessianOperator(subject, "a").matvec(torch.ones(6)).abs().sum() > 0
