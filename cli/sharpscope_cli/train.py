@@ -34,6 +34,15 @@ from sharpscope_cli.params import Assignment, Registered, count
 @click.option(
     "--epochs", type=count(1), metavar="N", help="Passes over the data.  [default: the recipe's]"
 )
+@click.option(
+    "--resume", is_flag=True, help="Go on with a run that was interrupted, as if it had not been."
+)
+@click.option(
+    "--keep-every",
+    type=count(1),
+    metavar="N",
+    help="Keep a checkpoint after every N epochs, as OUT.epoch0010.pt.  [default: none]",
+)
 @SEED
 @DEVICE
 @out("The checkpoint to write.  [default: runs/RECIPE-METHOD.pt]")
@@ -43,6 +52,8 @@ def command(
     method: str,
     settings: tuple[tuple[str, str], ...],
     epochs: int | None,
+    resume: bool,
+    keep_every: int | None,
     seed: int,
     device: str,
     out: Path | None,
@@ -67,7 +78,14 @@ def command(
     where = device_named(device)
     path = check_writable(out or default_path(recipe, method))
     with Line(quiet=quiet) as line:
-        trained = train(chosen, device=where, progress=EpochWatch(line, recipe))
+        trained = train(
+            chosen,
+            device=where,
+            progress=EpochWatch(line, recipe),
+            out=path,
+            resume=resume,
+            keep_every=keep_every,
+        )
     save_checkpoint(path, trained)
     if as_json:
         record: dict[str, Any] = trained_record(trained, path)
@@ -75,7 +93,9 @@ def command(
         return
     show_metrics(trained.metrics)
     if not quiet:
-        emit_lines(["", f"Trained {chosen.epochs} epochs in {trained.seconds:.1f} s. Saved {path}"])
+        emit_lines(
+            ["", f"Trained {len(trained.history)} epochs in {trained.seconds:.1f} s. Saved {path}"]
+        )
         emit_command("Next:  ", f"sharpscope trace {path} --modality {chosen.modalities[-1]}")
 
 

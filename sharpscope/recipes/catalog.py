@@ -55,6 +55,19 @@ COMMON = (
         "batch_size", 64, least=2, most=1_000_000, description="items per step; BatchNorm needs 2"
     ),
     whole(
+        "patience",
+        0,
+        least=0,
+        most=1_000_000,
+        description="epochs without a better validation score after which training stops; 0: never",
+    ),
+    choice(
+        "keep",
+        "last",
+        allowed=("last", "best"),
+        description="weights of the last epoch, or of the one with the best validation score",
+    ),
+    whole(
         "data_seed",
         0,
         least=0,

@@ -8,10 +8,8 @@ import torch
 
 import sharpscope
 from sharpscope.results import write_whole
+from sharpscope.training.keeping import FORMAT, FORMAT_VERSION, state_path
 from sharpscope.training.trainer import Trained
-
-FORMAT = "sharpscope/checkpoint"
-FORMAT_VERSION = 1
 
 
 def checkpoint(trained: Trained) -> dict[str, Any]:
@@ -40,4 +38,5 @@ def save_checkpoint(path: str | Path, trained: Trained) -> Path:
     """
     path = Path(path)
     write_whole(path, lambda file: torch.save(checkpoint(trained), file))
+    state_path(path).unlink(missing_ok=True)  # what the run would have been resumed from
     return path

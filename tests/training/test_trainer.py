@@ -10,7 +10,7 @@ from torch import Tensor
 from sharpscope.errors import SharpscopeError
 from sharpscope.recipes import METHODS, Value, parse_recipe
 from sharpscope.training import Epoch, Trained, train
-from sharpscope.training.trainer import _cuts  # pyright: ignore[reportPrivateUsage]
+from sharpscope.training.run import cuts as cuts_of
 
 QUICK = "mfeat:fou+mor"
 
@@ -126,7 +126,7 @@ def test_the_result_is_ready_to_use():
 def test_one_item_left_over_joins_the_batch_before(
     items: int, size: int, cuts: list[tuple[int, int]]
 ):
-    assert _cuts(items, size) == cuts
+    assert cuts_of(items, size) == cuts
 
 
 def test_a_batch_size_that_leaves_one_item_trains():
