@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
 from sharpscope.checks import at_least
+
+if TYPE_CHECKING:
+    from sharpscope.datasets.noise import LabelNoise
 
 Kind = Literal["image", "series", "vector"]
 SplitName = Literal["train", "val", "test"]
@@ -83,6 +86,7 @@ class Dataset:
         multilabel: Whether an item can have several labels.
         synthetic: Whether the items were generated and not observed.
         splits: Under ``train``, ``val`` and ``test``.
+        noise: Which labels of the training split are wrong on purpose, if any.
     """
 
     name: str
@@ -92,3 +96,4 @@ class Dataset:
     multilabel: bool
     synthetic: bool
     splits: Mapping[SplitName, Split]
+    noise: "LabelNoise | None" = None

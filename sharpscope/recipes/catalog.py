@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sharpscope.datasets import DatasetEntry
+from sharpscope.datasets.noise import NOISE_KINDS
 from sharpscope.models import ENCODERS, FUSIONS
 from sharpscope.recipes.methods import Method
 from sharpscope.recipes.settings import Setting, Value, choice, number, whole
@@ -66,6 +67,19 @@ COMMON = (
         "last",
         allowed=("last", "best"),
         description="weights of the last epoch, or of the one with the best validation score",
+    ),
+    number(
+        "label_noise",
+        0.0,
+        span="from 0 to below 1",
+        inside=lambda value: 0 <= value < 1,
+        description="share of the training labels that are made wrong",
+    ),
+    choice(
+        "noise_kind",
+        "symmetric",
+        allowed=NOISE_KINDS,
+        description="wrong labels are any other class, or the next one",
     ),
     whole(
         "data_seed",

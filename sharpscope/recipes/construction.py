@@ -4,19 +4,26 @@ import torch
 from torch import nn
 
 from sharpscope.datasets import Dataset, load_dataset
+from sharpscope.datasets.noise import with_noise
 from sharpscope.models import MultimodalModel, build_encoder, build_fusion
 from sharpscope.recipes.recipe import Recipe
 from sharpscope.streams import stream
 
 
 def build_dataset(recipe: Recipe) -> Dataset:
-    """Load or generate the data of a recipe."""
-    return load_dataset(
+    """Load or generate the data of a recipe, with its label noise if it has any."""
+    found = load_dataset(
         recipe.dataset,
         recipe.preset,
         seed=int(recipe.settings["data_seed"]),
         modalities=recipe.modalities,
     )
+    rate = float(recipe.settings["label_noise"])
+    if not rate:
+        return found
+    draws = stream(int(recipe.settings["data_seed"]), "label noise")
+    kind = str(recipe.settings["noise_kind"])
+    return with_noise(found, rate=rate, kind=kind, generator=draws)
 
 
 def build_model(recipe: Recipe, dataset: Dataset) -> MultimodalModel:

@@ -25,6 +25,7 @@ def checkpoint(trained: Trained) -> dict[str, Any]:
         "metrics": trained.metrics,
         "epoch": len(trained.history),
         "history": [asdict(epoch) for epoch in trained.history],
+        **({} if trained.noise is None else {"label_noise": vars(trained.noise)}),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from sharpscope.datasets import Dataset
+from sharpscope.datasets.noise import LabelNoise
 from sharpscope.models import MultimodalModel
 from sharpscope.recipes import Recipe, build_dataset, build_model
 from sharpscope.streams import stream
@@ -29,6 +30,7 @@ class Trained:
         metrics: Per split (``train``, ``val``, ``test``) and output (``fusion``, each modality).
         history: One entry per epoch.
         seconds: Wall-clock time of training, data and metrics apart.
+        noise: Which training labels were wrong on purpose, if any.
     """
 
     model: MultimodalModel
@@ -36,6 +38,7 @@ class Trained:
     metrics: Mapping[str, Mapping[str, Metrics]]
     history: tuple[Epoch, ...]
     seconds: float
+    noise: LabelNoise | None = None
 
 
 def train(
@@ -98,6 +101,7 @@ def train(
         metrics=_all_metrics(model, dataset),
         history=tuple(run.history),
         seconds=seconds,
+        noise=dataset.noise,
     )
 
 

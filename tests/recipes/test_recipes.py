@@ -70,7 +70,8 @@ def test_the_dictionary_is_a_copy():
         ("emoji", "lat", {}, f"method must be {METHOD_NAMES}; got 'lat'; did you mean 'late'?"),
         ("emoji", "joint", {"lrr": "1"}, "setting of emoji with method joint must be 'modalities', "
          "'fusion', 'width', 'dropout', 'optimizer', 'lr', 'momentum', 'weight_decay', "
-         "'batch_size', 'patience', 'keep', 'data_seed', 'image_encoder' or 'vector_encoder'; "
+         "'batch_size', 'patience', 'keep', 'label_noise', 'noise_kind', 'data_seed', "
+         "'image_encoder' or 'vector_encoder'; "
          "got 'lrr'; did you mean "
          "'lr'?"),
         ("emoji", "joint", {"modalities": "imgae"}, "modality of emoji must be 'image' or 'en'; "
