@@ -37,4 +37,4 @@ class Epoch:
     def score(self) -> float | None:
         """What a model is selected by: accuracy or macro AUPRC of the fused prediction on val."""
         fused = self.val.get("fusion", {})
-        return fused.get("accuracy", fused.get("macro_auprc"))
+        return fused.get("macro_auprc" if "auprc" in fused else "accuracy")

@@ -1,10 +1,10 @@
 """How well a trained model predicts: its fused output and each modality's own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from sharpscope.datasets import Split
@@ -23,19 +23,23 @@ def evaluate(
     *,
     classes: Sequence[str],
     outputs: Sequence[str] | None = None,
+    ranked: bool = True,
 ) -> dict[str, Metrics]:
     """Measure predictions in eval mode.
 
-    Where classes exclude each other: ``loss`` (cross entropy per item) and ``accuracy`` (0 to 1).
-    Where they do not: ``loss`` (binary cross entropy per item and label), ``auprc`` per label
-    (average precision), ``macro_auprc`` (its mean), and ``excluded``, the labels that have no
-    positive item in the split and therefore no AUPRC.
+    ``loss`` is the cross entropy per item (and label), ``accuracy`` the share of right classes, or
+    of right labels where they do not exclude each other. ``macro_auprc`` is the mean over classes
+    of the average precision (what is called mAP), ``macro_auroc`` that of the area under the ROC
+    curve, each class against the rest. Where labels do not exclude each other, ``auprc`` and
+    ``auroc`` give them per label and ``excluded`` names those without a positive item in the
+    split, which have neither.
 
     Args:
         model: Left as it was.
         split: Items to predict, at least one.
         classes: Names of classes or labels.
         outputs: ``fusion`` and modalities to report; all by default.
+        ranked: Whether to rank exclusive classes as well, for ``macro_auprc`` and ``macro_auroc``.
     """
     parameter = next(model.parameters())
     predicted: dict[str, list[Tensor]] = {}
@@ -46,22 +50,49 @@ def evaluate(
             for name, values in {"fusion": logits.fusion, **logits.unimodal}.items():
                 predicted.setdefault(name, []).append(values.cpu())
     names = list(predicted) if outputs is None else outputs
-    return {name: _scores(torch.cat(predicted[name]), split.target, classes) for name in names}
-
-
-def _scores(logits: Tensor, target: Tensor, classes: Sequence[str]) -> Metrics:
-    loss = summed_loss(logits.double(), target).item() / target.numel()
-    if not target.is_floating_point():
-        return {"loss": loss, "accuracy": (logits.argmax(1) == target).double().mean().item()}
-    present = target.sum(0) > 0
-    auprc = {
-        name: float(average_precision_score(target[:, column].numpy(), logits[:, column].numpy()))
-        for column, name in enumerate(classes)
-        if present[column]
-    }
     return {
-        "loss": loss,
-        "macro_auprc": sum(auprc.values()) / len(auprc) if auprc else None,
-        "auprc": auprc,
-        "excluded": [name for name in classes if name not in auprc],
+        name: _scores(torch.cat(predicted[name]), split.target, classes, ranked=ranked)
+        for name in names
     }
+
+
+def _scores(logits: Tensor, target: Tensor, classes: Sequence[str], *, ranked: bool) -> Metrics:
+    loss = summed_loss(logits.double(), target).item() / target.numel()
+    if target.is_floating_point():
+        right = ((logits > 0) == (target > 0.5)).double().mean().item()
+        auprc, auroc = _rankings(logits, target, classes)
+        return {
+            "loss": loss,
+            "accuracy": right,
+            "macro_auprc": _mean(auprc),
+            "macro_auroc": _mean(auroc),
+            "auprc": auprc,
+            "auroc": auroc,
+            "excluded": [name for name in classes if name not in auprc],
+        }
+    right = (logits.argmax(1) == target).double().mean().item()
+    found = {"loss": loss, "accuracy": right}
+    if not ranked:
+        return found
+    one_hot = torch.nn.functional.one_hot(target, logits.shape[1])
+    auprc, auroc = _rankings(logits.double().softmax(1), one_hot, classes)
+    return found | {"macro_auprc": _mean(auprc), "macro_auroc": _mean(auroc)}
+
+
+def _rankings(
+    scores: Tensor, truth: Tensor, classes: Sequence[str]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the area under precision-recall and ROC curve of each label that has one."""
+    auprc: dict[str, float] = {}
+    auroc: dict[str, float] = {}
+    for column, name in enumerate(classes):
+        one, positive = truth[:, column].numpy() > 0, int((truth[:, column] > 0).sum())
+        if positive:
+            auprc[name] = float(average_precision_score(one, scores[:, column].numpy()))
+        if 0 < positive < len(truth):
+            auroc[name] = float(roc_auc_score(one, scores[:, column].numpy()))
+    return auprc, auroc
+
+
+def _mean(values: Mapping[str, float]) -> float | None:
+    return sum(values.values()) / len(values) if values else None

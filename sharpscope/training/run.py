@@ -106,6 +106,7 @@ class Run:
                 self.dataset.splits["val"],
                 classes=self.dataset.classes,
                 outputs=None if trained else ["fusion"],
+                ranked=False,
             ),
         )
         self.history.append(found)

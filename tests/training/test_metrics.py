@@ -58,6 +58,40 @@ def test_auprc_of_each_label_and_the_labels_without_positives():
     assert metrics["loss"] == pytest.approx(wanted, rel=1e-6)
 
 
+def auroc_by_hand(scores: Tensor, target: Tensor) -> float:
+    """Return the share of pairs of a positive and a negative item that are in order."""
+    apart = scores[target == 1][:, None] - scores[target == 0][None]
+    return ((apart > 0).double() + 0.5 * (apart == 0).double()).mean().item()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_rankings_of_each_class_against_the_rest(several: bool):
+    torch.manual_seed(0)
+    scores = torch.randn(40, 3)
+    target = torch.randint(0, 2, (40, 3)).float() if several else torch.randint(0, 3, (40,))
+    metrics = evaluate(
+        passing(3, "a"), Split(inputs={"a": scores}, target=target), classes=("x", "y", "z")
+    )["a"]
+    truth = target if several else nn.functional.one_hot(target, 3)
+    ranked = scores if several else scores.double().softmax(1)
+    for name, by_hand in (("auroc", auroc_by_hand), ("auprc", auprc_by_hand)):
+        each = [by_hand(ranked[:, k], truth[:, k]) for k in range(3)]
+        assert metrics[f"macro_{name}"] == pytest.approx(sum(each) / 3)
+        if several:
+            assert list(metrics[name].values()) == pytest.approx(each)
+    right = ((scores > 0) == (truth > 0)).double() if several else (scores.argmax(1) == target)
+    assert metrics["accuracy"] == pytest.approx(right.double().mean().item())
+    assert (
+        "macro_auroc"
+        not in evaluate(
+            passing(3, "a"),
+            Split(inputs={"a": scores}, target=torch.zeros(40, dtype=torch.long)),
+            classes=("x", "y", "z"),
+            ranked=False,
+        )["a"]
+    )
+
+
 def test_what_a_spec_may_name_is_what_is_reported_here():
     split = Split(inputs={"a": torch.ones(2, 2)}, target=torch.tensor([0, 1]))
     labels = Split(inputs={"a": torch.ones(2, 2)}, target=torch.eye(2))
