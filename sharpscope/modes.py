@@ -14,5 +14,6 @@ def evaluating(model: nn.Module) -> Generator[None]:
     try:
         yield
     finally:
+        model.train(modes[0][1])  # some modules do more there than set the flag
         for module, mode in modes:
             module.training = mode

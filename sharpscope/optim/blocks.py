@@ -21,13 +21,16 @@ class Blocks:
 
     Attributes:
         names: The modalities, in the order given.
-        parameters: Every trainable parameter of the optimizer once, in its order.
+        parameters: Every trainable parameter of the optimizer once, in its order, as of the last
+            ``refresh``.
         modules: The modules of each encoder; empty for one that was given by parameters.
 
     Raises:
-        MisuseError: If a parameter is in two encoders or not in the optimizer, or an encoder has
-            none.
+        MisuseError: If a parameter is in two encoders or not in the optimizer, an encoder has
+            none, or one is complex.
     """
+
+    parameters: list[Any]
 
     def __init__(self, base: Optimizer, encoders: Mapping[str, Any]):
         self.names = tuple(encoders)
@@ -44,6 +47,14 @@ class Blocks:
             modules = [part for part in pieces if isinstance(part, nn.Module)]
             self.modules[name] = tuple(modules) if len(modules) == len(pieces) else ()
             self._claim(name, _parameters(pieces), held)
+        self._base = base
+        if any(p.is_complex() for p in held.values()):
+            raise MisuseError("complex parameters are not supported: hold their two real parts")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Find the trainable parameters: some may have been frozen or set free since."""
+        held = {id(p): p for group in self._base.param_groups for p in group["params"]}
         self.parameters = [p for p in held.values() if p.requires_grad]
 
     def of(self, name: str) -> list[Tensor]:

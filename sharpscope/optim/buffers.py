@@ -38,14 +38,16 @@ class Called:
 
     @contextmanager
     def found(self, snapshot: "Buffers", at_compiled: Callable[[], None]) -> Generator[None]:
-        """Find the modules that are called inside the block; only the first one looks.
+        """Find the modules that are called inside the block, also those met for the first time.
+
+        Where a model is compiled only the first block looks.
 
         Args:
             snapshot: Is told of them before they are called.
             at_compiled: Called before the first compiled one is.
         """
-        if self._complete:
-            snapshot.note(self._known.values())
+        snapshot.note(self._known.values())
+        if self._complete and self.compiled:
             yield
             return
 
@@ -55,7 +57,7 @@ class Called:
                 self._unsynced()
                 if self.compiled:
                     at_compiled()
-            snapshot.note(module.modules())
+                snapshot.note(module.modules())
 
         with warnings.catch_warnings():
             # A compiled model warns of hooks on all modules; that it fires them twice is no harm.

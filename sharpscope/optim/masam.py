@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from sharpscope.checks import at_least, one_of
@@ -24,6 +26,7 @@ from sharpscope.optim.door import Rho, between, radius_or_schedule
 from sharpscope.optim.feature_alignment import FeatureAlignment
 from sharpscope.optim.losses import Losses, floats
 from sharpscope.optim.pairs import Pairs
+from sharpscope.optim.passes import Work
 from sharpscope.optim.records import MASAMStep
 from sharpscope.optim.selection import Choice, Selection, largest
 from sharpscope.optim.wrapper import Wrapper
@@ -186,6 +189,8 @@ class MASAM(Wrapper[MASAMStep]):
         """The memory of the losses' moving average."""
         return self._selection.beta
 
+    _start: Mapping[str, Any] = {"averages": {}, "losses": {}, "kept": None}
+
     def _memory(self) -> dict[str, Any]:
         return self._selection.memory()
 
@@ -203,43 +208,55 @@ class MASAM(Wrapper[MASAMStep]):
             seen.append(losses)
             if self.alignment == "feature" and kept is None:
                 at_features.add(losses, losses.weighted(self.weights))
-                if self._passes.one and at_features.complete:
+                values = self._values(seen)
+                whole = self._everywhere(at_features.complete)
+                if self._passes.one and whole and all(map(math.isfinite, values.values())):
                     # The dominant encoder is known before any pass through the encoders.
-                    cosines = at_features.cosines(list(losses.unimodal))
-                    choice = self._choose(self._values(seen), cosines, seen, None)
+                    cosines = at_features.cosines(self.blocks.names)
+                    present = {n: c for n, c in cosines.items() if n in values}
+                    choice = self._choose(values, present, seen, None)
             return self._both(losses, choice.dominant if choice else kept)
 
         own = self._pairs(self._passes.first(work))
+        pairs = self._all(own)
         values = self._values(seen)
-        if not self._check(values, floats([norm(own.total)])[0]):
+        if not self._check(values, floats([norm(pairs.total)])[0]):
             self._overflow(own.total)
             return self._record(values, Choice(), skipped=True)
+        if kept not in values:
+            kept = None  # it is missing from this batch
         if self.other_first:
-            shared = self.blocks.places([SHARED])
-            self._apply(only(self._reduced(own.total), shared))
+            self._apply(only(pairs.total, self.blocks.places([SHARED])), last=False)
             own = self._pairs(self._passes.again(lambda losses: self._both(losses, kept)))
-        pairs = self._pairs([self._reduced(g) for g in (own.fusion, own.unimodal, own.rest)])
+            pairs = self._all(own)
         if choice is None:
             names = [kept] if kept else [name for name in values if name != "fusion"]
             if self.alignment == "feature" and kept is None and at_features.complete:
-                cosines = at_features.cosines(names)
+                found = at_features.cosines(self.blocks.names)
+                cosines = {name: found[name] for name in names}
             else:
                 cosines = pairs.alignment(names, cosine if self.mode == "paper" else tensorwise)
             choice = self._choose(values, cosines, seen, kept)
         seen.clear()
         climbs = self._climbs(own if self.local else pairs, choice)
         final, replayed = self._perturbed(pairs, climbs)
-        self._apply(
-            only(final, self.blocks.places(self.blocks.names)) if self.other_first else final
-        )
+        if self.other_first:
+            final = only(final, self.blocks.places(self.blocks.names))
+        stepped = self._apply(final)
         lengths = floats([norm(climb) for climb in climbs.values()])
         radii = dict(zip(climbs, lengths, strict=True))
         fresh = kept is None and self.select
-        found = self._record(values, choice, radii=radii, replayed=replayed, selected=fresh)
+        found = self._record(
+            values, choice, radii=radii, replayed=replayed, selected=fresh, skipped=not stepped
+        )
         if at_features.complete:
             return found
         note = "alignment was taken at the parameters, since no outputs of the encoders were seen"
         return replace(found, notes=(*found.notes, note))
+
+    def _all(self, own: Pairs) -> Pairs:
+        """Return the means over processes."""
+        return self._pairs([self._reduced(g) for g in (own.fusion, own.unimodal, own.rest)])
 
     def _pairs(self, gradients: Sequence[Gradients]) -> Pairs:
         return Pairs(self.blocks, self.weights, *gradients)
@@ -276,7 +293,7 @@ class MASAM(Wrapper[MASAMStep]):
         scores = self._selection.scores(decays, alignment)
         if self.score == "given":
             scores = self._given(seen)
-        allowed = {name: score for name, score in scores.items() if name in unimodal}
+        allowed = {n: scores[n] for n in self.blocks.names if n in scores and n in unimodal}
         dominant = kept or largest(allowed)
         self._selection.kept = dominant
         moved = tuple(unimodal) if not self.select else (dominant,) if dominant else ()
@@ -293,9 +310,11 @@ class MASAM(Wrapper[MASAMStep]):
                 )
             for name, score in losses.scores.items():
                 sums.setdefault(name, []).append(float(score))
-        names = [name for name in self.blocks.names if name in sums]
-        means = [sum(sums[name]) / len(sums[name]) for name in names]
-        return dict(zip(names, self._mean(means), strict=True))
+        names = self.blocks.names
+        both = [sum(sums.get(name, [])) for name in names]
+        both = self._summed([*both, *(float(len(sums.get(name, []))) for name in names)])
+        totals, counts = both[: len(names)], both[len(names) :]
+        return {n: t / c for n, t, c in zip(names, totals, counts, strict=True) if c}
 
     def _climbs(self, pairs: Pairs, choice: Choice) -> dict[str, Gradients]:
         """Return the perturbation of each encoder that is moved, absent elsewhere."""
@@ -326,19 +345,51 @@ class MASAM(Wrapper[MASAMStep]):
         whole = self.mode == "official"
         names = self.blocks.names if whole else tuple(climbs)
         places = self.blocks.places(names)
-        play = () if whole else self._passes.playable(names)
+        moved = (*names, SHARED) if self.other_first else names
+        play = () if whole else self._passes.playable(moved)
+        seen: list[float] = []
 
         def work(losses: Losses) -> list[Gradients]:
             loss = losses.total(self.weights) if whole else losses.fusion
+            seen.append(loss.item() if play and self._due() else 0.0)
             return [self._grad(loss if loss.requires_grad else None, places)]
 
         with displaced(self.blocks.parameters, everything):
-            (there,) = self._passes.again(work, play=play)
+            there, play = self._played(work, play, seen)
         there = self._reduced(there)
         if not whole:
             there = added(there, only(pairs.unimodal, places))
         stay = [i for i in range(len(plain)) if i not in set(places)]
         return added(there, only(plain, stay)), play
+
+    def _played(
+        self, work: Work, play: tuple[str, ...], seen: list[float]
+    ) -> tuple[Gradients, tuple[str, ...]]:
+        """Return the gradient of the perturbed pass, played back where that gives the same loss.
+
+        What an encoder is told by another one on detached tensors is in no graph, and a hook on
+        a feature fails where there is none.
+        """
+        there: Gradients | None = None
+        try:
+            (there,) = self._passes.again(work, play=play)
+        except RuntimeError:
+            if not play:
+                raise
+        if there is not None and not (play and self._due()):
+            return there, play
+        if there is not None:
+            played = list(seen)
+            seen.clear()
+            with torch.no_grad(), suppress(RuntimeError):
+                self._passes.again(work)
+            rounding = 64 * torch.finfo(self.blocks.parameters[0].dtype).eps
+            same = [abs(a - b) <= rounding * abs(b) for a, b in zip(played, seen, strict=False)]
+            if len(seen) == len(played) and all(same):
+                return there, play
+        self._passes.stop()
+        (plain,) = self._passes.again(work)
+        return plain, ()
 
     def _record(
         self,

@@ -1,6 +1,7 @@
 """M-SAM: how sharpness-aware a step is follows from the dominant modality's Shapley share."""
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from sharpscope.contribution import (
     shares,
     subsets,
 )
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim.arithmetic import (
     Gradients,
     added,
@@ -42,8 +43,6 @@ _OPTIONS = {
     "scope": ("all", "dominant", "dominant+other"),
     "empty": ("evaluate", "zero"),
 }
-# Steps between two comparisons of played features with plain passes.
-_COMPARE = 100
 
 
 class MSAM(Wrapper[MSAMStep]):
@@ -189,8 +188,8 @@ class MSAM(Wrapper[MSAMStep]):
         climb = self._climb(self._for_radius(own, gradient), dominant)
         with displaced(self.blocks.parameters, climb):
             (there,) = self._passes.again(lambda losses: [self._grad(losses.total(self.weights))])
-        self._apply(mixed(gradient, self._reduced(there), self._shares[dominant]))
-        return self._record(values, dominant, fresh, floats([norm(climb)])[0])
+        stepped = self._apply(mixed(gradient, self._reduced(there), self._shares[dominant]))
+        return self._record(values, dominant, fresh, floats([norm(climb)])[0], skipped=not stepped)
 
     def _present(self, dominant: str, fresh: bool) -> MSAMStep:
         alone = frozenset({dominant})
@@ -205,7 +204,9 @@ class MSAM(Wrapper[MSAMStep]):
         rest: Gradients = [None] * len(own)
         for name in self.blocks.names:
             if name != dominant:
-                (one,) = self._passes.first(work, frozenset({name}))
+                # Statistics are those of the dominant modality's pass.
+                with self._passes.aside():
+                    (one,) = self._passes.first(work, frozenset({name}))
                 rest = added(rest, scaled(one, self._shares[name]))
         seen.clear()
         gradient = self._reduced(own)
@@ -218,8 +219,8 @@ class MSAM(Wrapper[MSAMStep]):
                 lambda losses: [self._grad(losses.total(self.weights))], alone
             )
         final = added(scaled(there, self._shares[dominant]), rest)
-        self._apply(self._reduced(final))
-        return self._record(values, dominant, fresh, floats([norm(climb)])[0])
+        stepped = self._apply(self._reduced(final))
+        return self._record(values, dominant, fresh, floats([norm(climb)])[0], skipped=not stepped)
 
     def _climb(self, gradient: Gradients, dominant: str) -> Gradients:
         if self.scope != "all":
@@ -232,7 +233,7 @@ class MSAM(Wrapper[MSAMStep]):
         if isinstance(performance, MaskedPerformance):
             compiled = self._passes.compiled
             performance.bind(self.blocks.modules, replay=self._plays and not compiled)
-            if self._plays and not compiled and self.steps % _COMPARE == 0:
+            if self._plays and not compiled and self._due():
                 everyone = frozenset(self.blocks.names)
                 subsets = [frozenset(), everyone, *(everyone - {n} for n in self.blocks.names)]
                 self._plays = all(performance.agrees(subset) for subset in subsets)
@@ -251,7 +252,13 @@ class MSAM(Wrapper[MSAMStep]):
                 return summed / weighed
             return self._mean([float(performance(present))])[0]
 
-        return shapley(joined, self.blocks.names)
+        found = shapley(joined, self.blocks.names)
+        if wrong := [name for name, value in found.values.items() if not math.isfinite(value)]:
+            raise SharpscopeError(
+                f"the performance is not finite for some set of modalities, so that {wrong[0]!r} "
+                "has no share: take contribution 'accuracy', or another mask"
+            )
+        return found
 
     def _together(self, performance: Performance) -> dict[frozenset[str], float]:
         """Return the performance of all subsets, where they are few, in one transfer."""
@@ -273,6 +280,8 @@ class MSAM(Wrapper[MSAMStep]):
                 "decompose='present' calls the closure with the set of modalities that are "
                 "present, such as closure(frozenset({'ehr'})): let it take that argument"
             ) from error
+
+    _start: Mapping[str, Any] = {"shares": {}, "shapley": None}
 
     def _memory(self) -> dict[str, Any]:
         found = self._found

@@ -12,7 +12,7 @@ from sharpscope.optim.arithmetic import Gradients, added, scaled
 from sharpscope.optim.blocks import SHARED, Blocks
 from sharpscope.optim.buffers import Buffers, Called
 from sharpscope.optim.losses import Losses, read_losses
-from sharpscope.replay import Features, Reel, random_states, reached, set_random_states
+from sharpscope.replay import Features, Reel, has_node, random_states, reached, set_random_states
 
 Closure = Callable[..., Any]
 # From the losses of one pass to lists of gradients.
@@ -46,14 +46,15 @@ class Passes:
     @property
     def compiled(self) -> bool:
         """Whether one of them is compiled, so that nothing is played back."""
-        return self._called.compiled or not self.features.enabled
+        return self._called.compiled or not (self.features.enabled or self.refused)
 
     @contextmanager
     def step(self, closures: Sequence[Closure]) -> Generator[None]:
         """Begin a step; at its end nothing of a batch is held."""
         self._closures = closures
         try:
-            with torch.enable_grad(), self._called.alone():
+            self.blocks.refresh()
+            with torch.inference_mode(False), torch.enable_grad(), self._called.alone():
                 yield
         finally:
             self._forget()
@@ -72,6 +73,7 @@ class Passes:
             reels.append(reel)
             self._now = reel
             losses = read_losses(value, self.blocks.names)
+            self._check_checkpoints(losses)
             if self.separate:
                 self._look(losses, reel)
             found.append(work(losses))
@@ -122,6 +124,21 @@ class Passes:
         finally:
             set_random_states(before)
 
+    @contextmanager
+    def aside(self) -> Generator[None]:
+        """Run more first passes on the batch, which leave no trace."""
+        before = random_states()
+        try:
+            with self._buffers.kept():
+                yield
+        finally:
+            set_random_states(before)
+
+    def stop(self) -> None:
+        """Play nothing back from now on."""
+        self.features.stop()
+        self.refused = True
+
     def playable(self, moved: Container[str]) -> tuple[str, ...]:
         """Return the encoders whose outputs stay the same while others are moved."""
         return tuple(
@@ -143,13 +160,26 @@ class Passes:
                 raise _not_separate(name, sorted(others)[0])
         for name in self.blocks.names:
             calls = reel.of(name)
-            if any(call.changed for call in calls):
+            if name in reel.refused:
+                pass
+            elif any(call.changed for call in calls):
                 self.features.copies.add(name)  # from the next step on
             elif calls:
                 outputs = [tensor for call in calls for tensor in call.live]
                 self._depends.setdefault(name, set()).update(reached(outputs, owners))
                 continue
             self._depends[name] = set(self.blocks.names)
+
+    def _check_checkpoints(self, losses: Losses) -> None:
+        """Raise where a derivative would be lost without an error; the first pass is looked at."""
+        if self._looked:
+            return
+        self._looked = True
+        if has_node([losses.fusion, *losses.unimodal.values()], "CheckpointFunctionBackward"):
+            raise MisuseError(
+                "the model uses reentrant checkpointing, which has no derivative but that of "
+                "backward(): pass use_reentrant=False to torch.utils.checkpoint.checkpoint"
+            )
 
     def _forget(self) -> None:
         self._closures: Sequence[Closure] = ()
@@ -160,6 +190,8 @@ class Passes:
         self._now = Reel()
 
     _proved = False
+    _looked = False
+    refused = False
 
 
 def mean(found: Sequence[Sequence[Gradients]]) -> list[Gradients]:

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils._pytree import tree_map_only
 
-from sharpscope.checks import one_of
+from sharpscope.checks import listed, one_of
 from sharpscope.errors import MisuseError
 from sharpscope.modes import evaluating
 from sharpscope.replay import Features, Reel
@@ -33,6 +34,7 @@ class MaskedPerformance:
         self.model, self.inputs, self.target = model, dict(inputs), target
         self.kind, self.mask = kind, mask
         self._modules: Mapping[str, Sequence[nn.Module]] = {}
+        self._names = set(self.inputs)  # what can be masked
         self._reels: tuple[Reel, Reel] | None = None
         self._features: Features | None = None
 
@@ -48,9 +50,15 @@ class MaskedPerformance:
     def bind(self, modules: Mapping[str, Sequence[nn.Module]], *, replay: bool) -> None:
         """Name the encoders' modules; with ``replay`` each of them is run once."""
         self._modules = modules
+        self._names = {name for name in self.inputs if name in modules}
+        if not self._names:
+            raise MisuseError(
+                f"the inputs of the performance are {listed(self.inputs)} and the encoders "
+                f"{listed(modules)}: name the inputs by modality"
+            )
         self._features = None
-        if replay and all(modules.get(name) for name in self.inputs):
-            self._features = Features({name: modules[name] for name in self.inputs})
+        if replay and all(modules[name] for name in self._names):
+            self._features = Features({name: modules[name] for name in self._names})
         self._reels = None
 
     def logits(self, present: frozenset[str]) -> Tensor:
@@ -60,20 +68,23 @@ class MaskedPerformance:
                 return self._plain(present)
             real, masked = self._recorded(self._features)
             calls = {key: (real if key[0] in present else masked).calls[key] for key in real.calls}
-            with self._features.playing(Reel(calls), self.inputs):
+            with self._features.playing(Reel(calls), self._names):
                 return _fused(self.model(self.inputs))
 
     def agrees(self, present: frozenset[str]) -> bool:
         """Return whether played features give the logits of a plain pass."""
-        played = self.logits(present)
         with evaluating(self.model), torch.no_grad():
             plain = self._plain(present)
+        try:
+            played = self.logits(present)
+        except (RuntimeError, IndexError, TypeError):
+            return False  # features whose first axis is not that of the items, for one
         if played.shape != plain.shape:
             return False
         return bool((played - plain).norm() <= _RTOL * plain.norm() + 1e-6)
 
     def _plain(self, present: frozenset[str]) -> Tensor:
-        absent = [name for name in self.inputs if name not in present]
+        absent = [name for name in self.inputs if name in self._names - present]
         if self.mask == "zero_input":
             masked = {name: _zeros(self.inputs[name]) for name in absent}
             return _fused(self.model(self.inputs | masked))
@@ -97,7 +108,8 @@ class MaskedPerformance:
             with features.recording() as real:
                 self.model(self.inputs)
             if self.mask == "zero_input":
-                alone = {name: _zeros(values)[:1] for name, values in self.inputs.items()}
+                alone = {name: _first(values) for name, values in self.inputs.items()}
+                alone |= {name: _zeros(self.inputs[name])[:1] for name in self._names}
                 with features.recording() as masked:
                     self.model(alone)
                 size = len(self.target)
@@ -157,7 +169,16 @@ def masked_performance(
 
 def _score(kind: str, logits: Tensor, target: Tensor) -> tuple[Tensor, float]:
     logits = logits.double()
-    if target.is_floating_point():
+    labels = target.dim() == 2
+    if target.shape != (logits.shape if labels else logits.shape[:1]) or (
+        not labels and (target.is_floating_point() or target.dtype == torch.bool)
+    ):
+        raise MisuseError(
+            "the target must be classes [items], whole numbers, or labels of 0 and 1 "
+            f"[items, labels] for logits of shape {tuple(logits.shape)}; got {target.dtype} of "
+            f"shape {tuple(target.shape)}"
+        )
+    if labels:
         truth = target.double()
         if kind == "neg_loss":
             summed = -functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
@@ -195,6 +216,11 @@ def _zeros(values: Any) -> Tensor:
     return torch.zeros_like(values)
 
 
+def _first(values: Any) -> Any:
+    """Return the first item of what is no modality, such as lengths or masks."""
+    return values[:1] if isinstance(values, Tensor) and values.dim() else values
+
+
 def _of_features(mask: str) -> Callable[[Tensor], Tensor]:
     if mask == "zero_feature":
         return torch.zeros_like
@@ -203,4 +229,4 @@ def _of_features(mask: str) -> Callable[[Tensor], Tensor]:
 
 def _masking(mask: str) -> Callable[..., Any]:
     change = _of_features(mask)
-    return lambda module, inputs, output: change(output)
+    return lambda module, inputs, output: tree_map_only(Tensor, change, output)

@@ -72,9 +72,10 @@ class SAM(Wrapper[Step]):
             return [self._grad(losses.total(self.weights))]
 
         (own,) = self._passes.first(work)
-        climb, length = self._ascent(self._for_radius(own, self._reduced(own)))
+        reduced = self._reduced(own)
+        climb, length = self._ascent(self._for_radius(own, reduced))
         values = self._values(seen)
-        size, length = floats([norm(own), length])
+        size, length = floats([norm(reduced), length])
         seen.clear()
         if not self._check(values, size):
             self._overflow(own)
@@ -83,8 +84,8 @@ class SAM(Wrapper[Step]):
             (gradient,) = self._passes.again(
                 lambda losses: [self._grad(losses.total(self.weights))]
             )
-        self._apply(self._reduced(gradient))
-        return Step(**self._described(values), radius=length)
+        stepped = self._apply(self._reduced(gradient))
+        return Step(**self._described(values), radius=length, skipped=not stepped)
 
     def _ascent(self, gradient: Gradients) -> tuple[Gradients, Tensor]:
         """Return the perturbation and its length."""

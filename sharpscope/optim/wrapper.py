@@ -1,5 +1,6 @@
 """What all optimizers here share: the base optimizer, the door, and how a gradient is applied."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -54,9 +55,14 @@ class Wrapper(Optimizer, Generic[R]):
                 "base must be a torch optimizer that holds the parameters, such as "
                 f"torch.optim.SGD(model.parameters(), lr=0.1); got {type(base).__name__}"
             )
+        if isinstance(base, torch.optim.LBFGS):
+            raise MisuseError("LBFGS calls its closure itself and cannot be a base optimizer")
         if clip_norm is not None:
             positive("clip_norm", clip_norm)
         self.base = base
+        for name, hooks in vars(base).items():
+            if name.startswith("_optimizer_") and name.endswith("_hooks"):
+                setattr(self, name, hooks)  # what is registered here fires where the base steps
         self.defaults = base.defaults
         self._encoders = {name: parts(name, given) for name, given in encoders.items()}
         self.blocks = Blocks(base, self._encoders)
@@ -83,7 +89,8 @@ class Wrapper(Optimizer, Generic[R]):
         return self.base.state
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in vars(self).items() if k not in ("blocks", "_passes")}
+        # A learning-rate scheduler puts a step of its own there, which is that of this optimizer.
+        return {k: v for k, v in vars(self).items() if k not in ("blocks", "_passes", "step")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -100,16 +107,23 @@ class Wrapper(Optimizer, Generic[R]):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the base optimizer's state, and what the method itself carries on."""
-        return {**self.base.state_dict(), "sharpscope": {"steps": self.steps, **self._memory()}}
+        own = {"method": type(self).__name__, "steps": self.steps, **self._memory()}
+        return {**self.base.state_dict(), "sharpscope": own}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take a state back; one of a bare base optimizer leaves the method at its start."""
         rest = dict(state_dict)
-        own = dict(rest.pop("sharpscope", {}))
+        own = dict(rest.pop("sharpscope", {"method": None, "steps": 0, **self._start}))
+        method = own.pop("method")
+        if method not in (None, type(self).__name__):
+            raise MisuseError(
+                f"this state is that of {method} and not of {type(self).__name__}: take its entry "
+                "'sharpscope' out to take over the base optimizer alone"
+            )
         self.base.load_state_dict(rest)
-        if own:
-            self.steps = own.pop("steps")
-            self._recall(own)
+        self._since = 0
+        self.steps = own.pop("steps")
+        self._recall(own)
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, closure: Closure | Sequence[Closure], *, scaler: Any = None, **options: Any
@@ -154,6 +168,7 @@ class Wrapper(Optimizer, Generic[R]):
         finally:
             self._scaler = None
         self.steps += 1
+        self._since += 1
         return record
 
     @abstractmethod
@@ -180,14 +195,23 @@ class Wrapper(Optimizer, Generic[R]):
         found: Gradients = [None] * len(parameters)
         if loss is None or not places:
             return found
-        gradients = torch.autograd.grad(
+        gradients: Any = torch.autograd.grad(
             loss if self._scale == 1 else loss * self._scale,
             [parameters[i] for i in places],
             retain_graph=retain,
             allow_unused=True,
         )
+        seen: set[int] = set()
         for i, gradient in zip(places, gradients, strict=True):
-            found[i] = gradient
+            if gradient is None:
+                continue
+            if gradient.layout != torch.strided:
+                raise MisuseError(
+                    "sparse gradients are not supported: make the embedding with sparse=False"
+                )
+            # One tensor may be the gradient of two parameters, and be changed in place for one.
+            found[i] = gradient.clone() if id(gradient) in seen else gradient
+            seen.add(id(gradient))
         return found if self._scale == 1 else scaled(found, 1 / self._scale)
 
     def _reduced(self, gradients: Gradients) -> Gradients:
@@ -198,27 +222,56 @@ class Wrapper(Optimizer, Generic[R]):
         """Return the gradient that a perturbation is taken from."""
         return gradients if self.local else reduced
 
-    def _apply(self, gradients: Gradients) -> None:
-        """Let the base optimizer step with a gradient."""
+    def _due(self) -> bool:
+        """Return whether played features are to be compared with run ones in this step.
+
+        In the first steps, ever more rarely, and then every hundredth; also after a state is
+        loaded.
+        """
+        return self._since % 100 == 0 or (self._since & (self._since - 1)) == 0
+
+    def _apply(self, gradients: Gradients, *, last: bool = True) -> bool:
+        """Let the base optimizer step with a gradient; return whether it did.
+
+        Args:
+            gradients: The final ones.
+            last: Whether it is the step's last one, which a scaler is told of.
+
+        Raises:
+            SharpscopeError: If they are not finite, and no scaler skips the step.
+        """
+        size = norm(gradients)
+        fine = self._everywhere(math.isfinite(floats([size])[0]))
+        if not fine and self._scaler is None:
+            raise SharpscopeError(
+                "the gradient at the perturbed point is not finite although that at the current "
+                "point is; parameters and optimizer are as before: lower rho or the learning rate"
+            )
         if self.clip_norm is not None:
-            size = norm(gradients)
             factor = (self.clip_norm / (size + 1e-6)).clamp(max=1.0)
             gradients = scaled(gradients, factor)
-        if self._scaler is not None:
+        scaler = self._scaler if last else None
+        if scaler is not None:
             gradients = scaled(gradients, self._scale)
         parameters = self.blocks.parameters
         try:
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.grad = gradient
-            if self._scaler is None:
+            if scaler is not None:
+                scaler.unscale_(self.base)
+                scaler.step(self.base)
+                scaler.update()
+            elif fine:
                 self.base.step()
-            else:
-                self._scaler.unscale_(self.base)
-                self._scaler.step(self.base)
-                self._scaler.update()
         finally:
             for parameter in parameters:
                 parameter.grad = None
+            torch.clear_autocast_cache()  # half-precision copies of before
+        return fine
+
+    def _everywhere(self, fine: bool) -> bool:
+        """Return whether something holds on every process."""
+        return self._summed([float(not fine)]) == [0.0]
 
     def _overflow(self, gradients: Gradients) -> None:
         """Tell the scaler of an overflow in the first pass: nothing is stepped."""
@@ -251,7 +304,7 @@ class Wrapper(Optimizer, Generic[R]):
 
     def _check(self, values: Mapping[str, float], size: float) -> bool:
         """Return whether the first pass is finite; raise if it is not and nothing scales it."""
-        sound = all(abs(v) < torch.inf for v in (*values.values(), size))
+        sound = self._everywhere(all(abs(v) < torch.inf for v in (*values.values(), size)))
         if not sound and self._scaler is None:
             check_finite(values)
             raise SharpscopeError(
@@ -266,9 +319,14 @@ class Wrapper(Optimizer, Generic[R]):
         total = values["fusion"] + sum(self.weights[n] * v for n, v in unimodal.items())
         compiled = "the model is compiled, so nothing was replayed"
         notes = (compiled,) if self._passes.compiled and self._replays else ()
+        if self._passes.refused:
+            notes = (*notes, "nothing was replayed: a played pass was not that of running it")
         return {"fusion": values["fusion"], "unimodal": unimodal, "total": total, "notes": notes}
 
     _replays = False
+    _since = 0
+    # What the method carries before its first step.
+    _start: Mapping[str, Any] = {}
 
 
 def _named(losses: Losses) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from sharpscope.replay.calls import random_states, set_random_states
 from sharpscope.replay.features import Features, Reel
-from sharpscope.replay.reach import reached
+from sharpscope.replay.reach import has_node, reached
 from sharpscope.replay.tape import ReplayRefused, Tape
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Reel",
     "ReplayRefused",
     "Tape",
+    "has_node",
     "random_states",
     "reached",
     "set_random_states",

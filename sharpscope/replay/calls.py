@@ -13,7 +13,7 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 from sharpscope.replay.watching import Exports, Frame, Ledger, Watching, tensors_in
 
 # What an output may hold beside tensors: values that cannot change behind one's back.
-_PLAIN = (int, float, bool, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+PLAIN = (int, float, bool, complex, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
 # The two reasons that need no words: the Selection is at work there, or nothing is.
 DEPENDENT, FREE = "it depends on the Selection", "it computes nothing"
@@ -205,7 +205,7 @@ class Recorder:
             return "it returns memory that it did not make"
         if name in self._copies and len({id(t.untyped_storage()) for t in tensors}) < len(tensors):
             return "its outputs share memory that later code changes"
-        strange = next((x for x in leaves if not isinstance(x, (Tensor, *_PLAIN))), None)
+        strange = next((x for x in leaves if not isinstance(x, (Tensor, *PLAIN))), None)
         return f"it returns an object ({type(strange).__name__})" if strange is not None else ""
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
-from sharpscope.replay.calls import RandomStates, Recording, random_states
+from sharpscope.replay.calls import PLAIN, RandomStates, Recording, random_states
 from sharpscope.replay.watching import tensors_in
 
 
@@ -38,11 +38,17 @@ class Output:
 
 @dataclass(eq=False)
 class Reel:
-    """The calls of one pass, in order, by the name of the group and the place of the module."""
+    """The calls of one pass, in order, by the name of the group and the place of the module.
+
+    Attributes:
+        calls: The calls.
+        refused: Groups that returned an object whose tensors cannot be seen.
+    """
 
     calls: dict[tuple[str, int], list[Output]] = field(
         default_factory=dict[tuple[str, int], list[Output]]
     )
+    refused: set[str] = field(default_factory=set[str])
 
     def of(self, name: str) -> list[Output]:
         """Return the calls of a group's modules."""
@@ -115,7 +121,7 @@ class Features:
             for name, group in self.modules.items() if self.enabled else ():
                 for place, module in enumerate(group):
                     calls = reel.calls.setdefault((name, place), [])
-                    recorder = self._recorder(name, module.forward, calls)
+                    recorder = self._recorder(name, module.forward, reel, calls)
                     self._recording.enter_context(_replaced(module, recorder))
             yield reel
 
@@ -129,13 +135,13 @@ class Features:
         """Play the calls of some groups back inside the block, in their order."""
         with ExitStack() as stack:
             for (name, place), calls in reel.calls.items():
-                if name in names and calls:
+                if name in names and calls and name not in reel.refused:
                     module = self.modules[name][place]
                     stack.enter_context(_replaced(module, _player(module.forward, calls)))
             yield
 
     def _recorder(
-        self, name: str, run: Callable[..., Any], calls: list[Output]
+        self, name: str, run: Callable[..., Any], reel: Reel, calls: list[Output]
     ) -> Callable[..., Any]:
         @functools.wraps(run)
         def forward(*args: Any, **kwargs: Any) -> Any:
@@ -144,16 +150,23 @@ class Features:
                 return run(*args, **kwargs)
             before = random_states()
             found = run(*args, **kwargs)
-            calls.append(_output(found, before, copies=name in self.copies))
+            output = _output(found, before, copies=name in self.copies)
+            if output is None:
+                reel.refused.add(name)
+            else:
+                calls.append(output)
             return found
 
         return forward
 
 
-def _output(found: Any, before: tuple[Tensor, ...], *, copies: bool) -> Output:
+def _output(found: Any, before: tuple[Tensor, ...], *, copies: bool) -> Output | None:
+    """Return what a call returned, None where it is an object that may change unseen."""
     after = random_states()
     drew = not all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
     leaves, layout = tree_flatten(found)
+    if not all(isinstance(leaf, (Tensor, *PLAIN)) for leaf in leaves):
+        return None
     live = tensors_in(leaves)
     kept = [leaf.detach() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     if copies:

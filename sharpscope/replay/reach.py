@@ -34,3 +34,18 @@ def reached(tensors: Iterable[Tensor], owners: Mapping[int, str]) -> set[str]:
             found.add(owners[id(variable)])
         waiting += [parent for parent, _ in node.next_functions]
     return found
+
+
+def has_node(tensors: Iterable[Tensor], name: str) -> bool:
+    """Return whether the graphs of some tensors have a node of that name."""
+    seen: set[Any] = set()
+    waiting: list[Any] = [tensor.grad_fn for tensor in tensors]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if type(node).__name__ == name:
+            return True
+        seen.add(node)
+        waiting += [parent for parent, _ in node.next_functions]
+    return False

@@ -33,20 +33,19 @@ class Tally:
         weight: Of all batches.
         losses: Weighted sums: ``total``, ``fusion`` and each modality.
         dominant: How often each modality dominated.
-        means: Sums over steps of what the method says of each modality, by its word.
-        steps: How many.
+        means: What the method says of each modality, by its word: sums, and over how many steps.
     """
 
     weight: float = 0.0
     losses: dict[str, float] = field(default_factory=dict[str, float])
     dominant: dict[str, int] = field(default_factory=dict[str, int])
-    means: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
-    steps: int = 0
+    means: dict[str, dict[str, tuple[float, int]]] = field(
+        default_factory=dict[str, dict[str, tuple[float, int]]]
+    )
 
     def add(self, losses: Mapping[str, float], weight: float) -> None:
         """Add a batch's mean losses."""
         self.weight += weight
-        self.steps += 1
         for name, value in losses.items():
             self.losses[name] = self.losses.get(name, 0.0) + weight * value
 
@@ -62,15 +61,16 @@ class Tally:
         for word, values in said.items():
             sums = self.means.setdefault(word, {})
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + value
+                before, count = sums.get(name, (0.0, 0))
+                sums[name] = before + value, count + 1
 
     def mean_losses(self) -> dict[str, float]:
         """Return the mean losses over the items."""
         return {name: value / self.weight for name, value in self.losses.items()}
 
     def mean_words(self, word: str) -> dict[str, float]:
-        """Return the mean over steps of what was said under a word."""
-        return {n: value / self.steps for n, value in self.means.get(word, {}).items()}
+        """Return the mean of what was said under a word, over the steps that said it."""
+        return {n: value / count for n, (value, count) in self.means.get(word, {}).items()}
 
 
 class Stepper:

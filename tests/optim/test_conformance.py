@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import Tensor
 
 from sharpscope.errors import MisuseError, SharpscopeError
@@ -446,3 +447,127 @@ def test_it_can_be_copied_with_its_model(member: Member):
     torch.manual_seed(1)
     member.step(twin, twin_model, data[1])
     assert same(state_of(model), state_of(twin_model))
+
+
+def test_parameters_frozen_and_set_free_later_are_trained_while_they_are_free(member: Member):
+    model, data = build(Kind(2)), batches(Kind(2), 3)
+    layer = next(iter(model.encoders["cxr"].children()))
+    optimizer = member.on(model)
+    moved: list[bool] = []
+    for free, batch in zip((True, False, True), data, strict=True):
+        layer.requires_grad_(free)
+        before = state_of(model)["encoders.cxr.0.weight"]
+        member.step(optimizer, model, batch)
+        moved.append(not torch.equal(before, state_of(model)["encoders.cxr.0.weight"]))
+    assert moved == [True, False, True]
+
+
+def test_reentrant_checkpoints_are_refused(member: Member):
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    optimizer, before = member.on(model), state_of(model)
+
+    def losses() -> Losses:
+        inputs = batch["ehr"].clone().requires_grad_()
+        run: Any = torch.utils.checkpoint.checkpoint(
+            model.encoders["ehr"], inputs, use_reentrant=True
+        )
+        found = losses_of(model, batch)
+        return Losses(found.fusion + run.square().mean(), found.unimodal)
+
+    with pytest.raises(MisuseError, match="the model uses reentrant checkpointing"):
+        optimizer.step(losses, **member.extra(model, batch))
+    assert same(state_of(model), before)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_perturbed_point_that_is_not_finite_is_told_or_skipped(member: Member, scaled: bool):
+    kind = Kind(2, dtype=torch.float32)
+    model, data = build(kind), batches(kind, 2)
+    optimizer = member.on(model, kind=torch.optim.AdamW)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0) if scaled else None
+    member.step(optimizer, model, data[0], scaler=scaler)
+    before, calls = state_of(model), list[int]()
+    moments = copy.deepcopy(optimizer.base.state_dict()["state"])
+
+    def losses() -> Losses:
+        calls.append(1)
+        found = losses_of(model, data[1])
+        factor = torch.inf if len(calls) > 1 else 1.0
+        return Losses(found.fusion * factor, found.unimodal)
+
+    extra = member.extra(model, data[1])
+    if scaled:
+        assert optimizer.step(losses, **extra, scaler=scaler).skipped
+    else:
+        with pytest.raises(SharpscopeError, match="the gradient at the perturbed point is not fin"):
+            optimizer.step(losses, **extra)
+    if member.settings.get("other_first"):
+        return  # its shared parameters have been stepped by then
+    assert same(state_of(model), before)
+    after = optimizer.base.state_dict()["state"]
+    assert all(torch.equal(after[i][k], v) for i in moments for k, v in moments[i].items())
+
+
+def test_modules_met_later_keep_their_statistics_too(member: Member):
+    """A head that only some batches use, called apart from the model."""
+    model, data = build(Kind(2)), batches(Kind(2), 3)
+    late = torch.nn.BatchNorm1d(3).double()
+    optimizer = member.on(model)
+    for number, batch in enumerate(data):
+
+        def apart(batch: Any = batch, number: int = number) -> Losses:
+            found = losses_of(model, batch)
+            if not number:
+                return found
+            more = late(model.encoders["ehr"](batch["ehr"])[:, :3]).square().mean()
+            return Losses(found.fusion + more, found.unimodal)
+
+        optimizer.step(apart, **member.extra(model, batch))
+    assert late.num_batches_tracked == 2
+
+
+def test_a_copy_beside_a_scheduler_steps_itself(member: Member):
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    optimizer = member.on(model)
+    torch.optim.lr_scheduler.StepLR(optimizer, step_size=1)
+    twin_model, twin = copy.deepcopy((model, optimizer))
+    before = state_of(model)
+    member.step(twin, twin_model, batch)
+    assert same(state_of(model), before)
+    assert not same(state_of(twin_model), before)
+    assert (optimizer.steps, twin.steps) == (0, 1)
+
+
+def test_a_state_of_another_method_is_refused(member: Member):
+    model = build(Kind(2))
+    optimizer = member.on(model)
+    state = optimizer.state_dict()
+    state["sharpscope"]["method"] = "Other"
+    with pytest.raises(MisuseError, match="this state is that of Other and not of"):
+        optimizer.load_state_dict(state)
+
+
+def test_what_cannot_be_a_base_or_a_parameter_is_told(member: Member):
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    with pytest.raises(MisuseError, match="LBFGS calls its closure itself"):
+        member.make(model, torch.optim.LBFGS(model.parameters()))
+    number = torch.nn.Parameter(torch.zeros(1, dtype=torch.complex64))
+    with pytest.raises(MisuseError, match="complex parameters are not supported"):
+        member.make(model, torch.optim.SGD([*model.parameters(), number], lr=0.1))
+    table = torch.nn.Embedding(4, 3, sparse=True).double()
+    optimizer = member.make(model, torch.optim.SGD([*model.parameters(), *table.parameters()]))
+
+    def losses() -> Losses:
+        found = losses_of(model, batch)
+        return Losses(found.fusion + table(torch.tensor([1])).sum(), found.unimodal)
+
+    with pytest.raises(MisuseError, match="sparse gradients are not supported"):
+        optimizer.step(losses, **member.extra(model, batch))
+
+
+def test_hooks_of_the_base_optimizer_can_be_registered_on_it(member: Member):
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    optimizer, told = member.on(model), list[str]()
+    optimizer.register_step_pre_hook(lambda *_: told.append("step"))
+    member.step(optimizer, model, batch)
+    assert told == ["step"] * (2 if member.settings.get("other_first") else 1)
