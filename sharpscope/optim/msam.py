@@ -307,7 +307,7 @@ class MSAM(Wrapper[MSAMStep]):
         if not self._plays:
             described["notes"] = (
                 *described["notes"],
-                "features were not replayed for the shares: another encoder depends on them",
+                "features were not replayed for the shares: a played pass was not that of running",
             )
         return MSAMStep(
             **described,

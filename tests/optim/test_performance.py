@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sharpscope.contribution import subsets
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim import MSAM, masked_performance
 from tests.optim.nets import Kind, Net, batches, build, closure, encoders_of
 
@@ -145,6 +145,68 @@ def test_features_that_depend_on_another_encoder_are_not_played_back():
         wanted = ((phi["ab"] - phi["b"]) + (phi["a"] - phi[""])) / 2
         assert step.values["a"] == pytest.approx(wanted)
         assert any("features were not replayed for the shares" in note for note in step.notes)
+
+
+class Frames(nn.Module):
+    """Encodes each frame as an item of its own, so that features have another first axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(3, 4), nn.LSTM(3, 4, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, inputs: dict[str, Tensor]) -> tuple[Tensor, str]:
+        frames = inputs["a"]
+        a = self.a(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).mean(1)
+        b = self.b(inputs["b"])[0].mean(1) * inputs["length"][:, None]
+        return self.out(torch.cat([a, b], 1)), "more"
+
+
+@pytest.mark.parametrize("mask", ["zero_input", "zero_feature"])
+def test_features_of_any_form_and_inputs_that_are_no_modality(mask: str):
+    torch.manual_seed(0)
+    model = Frames().double()
+    inputs = {name: torch.randn(5, 2, 3, dtype=torch.float64) for name in "ab"}
+    inputs["length"] = torch.rand(5, dtype=torch.float64)
+    target = torch.randint(0, 3, (5,))
+    encoders = {"a": [model.a], "b": [model.b]}
+    performance = masked_performance(model, inputs, target, "neg_loss", mask)
+    base = torch.optim.SGD(model.parameters(), lr=0.0)
+    step = MSAM(base, encoders=encoders).step(
+        lambda: functional.cross_entropy(model(inputs)[0], target), performance=performance
+    )
+    plain = masked_performance(model, inputs, target, "neg_loss", mask)
+    plain.bind(encoders, replay=False)
+    phi = {s: plain(frozenset(s)) for s in ("", "a", "b", "ab")}
+    wanted = ((phi["ab"] - phi["b"]) + (phi["a"] - phi[""])) / 2
+    assert step.values["a"] == pytest.approx(wanted)
+    assert phi["ab"] == pytest.approx(-functional.cross_entropy(model(inputs)[0], target).item())
+
+
+def test_inputs_of_other_names_and_targets_of_other_shapes_are_told():
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    inputs = inputs_of(model, batch)
+    named = {f"x_{name}": values for name, values in inputs.items()}
+    base = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(MisuseError, match="are 'x_ehr' or 'x_cxr' and the encoders 'ehr' or 'cxr'"):
+        MSAM(base, encoders=encoders_of(model)).step(
+            closure(model, batch), performance=masked_performance(model, named, batch["target"])
+        )
+    for target in (batch["target"].double(), torch.zeros(8, 2), torch.zeros(8, dtype=torch.bool)):
+        with pytest.raises(MisuseError, match=r"the target must be classes \[items\], whole"):
+            masked_performance(model, inputs, target)(frozenset(inputs))
+    labels = torch.randint(0, 2, (8, 3))
+    whole = masked_performance(model, inputs, labels)(frozenset(inputs))
+    assert whole == masked_performance(model, inputs, labels.double())(frozenset(inputs)) <= 1
+
+
+def test_a_performance_that_is_not_finite_is_told_and_changes_nothing():
+    model, (batch,) = build(Kind(2)), batches(Kind(2), 1)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = MSAM(torch.optim.SGD(model.parameters(), lr=0.1), encoders=encoders_of(model))
+    with pytest.raises(SharpscopeError, match="the performance is not finite for some set of mod"):
+        optimizer.step(closure(model, batch), performance=lambda s: 1.0 if s else float("nan"))
+    assert all(torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True))
 
 
 def test_masked_passes_leave_the_dropout_masks_of_the_training_pass():
