@@ -1,23 +1,14 @@
 """M-SAM: how sharpness-aware a step is follows from the dominant modality's Shapley share."""
 
 import inspect
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from torch.optim import Optimizer
 
 from sharpscope.checks import at_least, one_of
-from sharpscope.contribution import (
-    EXACT,
-    NORMALIZE,
-    Performance,
-    Shapley,
-    shapley,
-    shares,
-    subsets,
-)
-from sharpscope.errors import MisuseError, SharpscopeError
+from sharpscope.contribution import NORMALIZE, Performance, Shapley, shares
+from sharpscope.errors import MisuseError
 from sharpscope.optim.arithmetic import (
     Gradients,
     added,
@@ -28,11 +19,11 @@ from sharpscope.optim.arithmetic import (
     scaled,
     to_length,
 )
+from sharpscope.optim.batch_shapley import BatchShapley
 from sharpscope.optim.blocks import SHARED, check_encoders
 from sharpscope.optim.door import Rho, between, radius_or_schedule
 from sharpscope.optim.losses import Losses, floats
 from sharpscope.optim.passes import Closure
-from sharpscope.optim.performance import MaskedPerformance
 from sharpscope.optim.records import MSAMStep
 from sharpscope.optim.selection import largest
 from sharpscope.optim.wrapper import Wrapper
@@ -163,7 +154,7 @@ class MSAM(Wrapper[MSAMStep]):
         fresh = not self._shares or self.steps % self.every == 0
         if fresh:
             with self._passes.untouched():
-                self._found = self._shapley(performance)
+                self._found = self._values_of(performance)
             now = shares(self._found.values, self.normalize)
             before = self._shares or now
             self._shares = {n: self.ema * before[n] + (1 - self.ema) * v for n, v in now.items()}
@@ -228,47 +219,13 @@ class MSAM(Wrapper[MSAMStep]):
             gradient = only(gradient, self.blocks.places(names))
         return to_length(gradient, self._rho(self.rho))
 
-    def _shapley(self, performance: Performance) -> Shapley:
-        """Return the Shapley values of the batch on all processes, leaving no trace."""
-        if isinstance(performance, MaskedPerformance):
-            compiled = self._passes.compiled
-            performance.bind(self.blocks.modules, replay=self._plays and not compiled)
-            if self._plays and not compiled and self._due():
-                everyone = frozenset(self.blocks.names)
-                subsets = [frozenset(), everyone, *(everyone - {n} for n in self.blocks.names)]
-                self._plays = all(performance.agrees(subset) for subset in subsets)
-                performance.bind(self.blocks.modules, replay=self._plays)
-
-        known = self._together(performance)
-
-        def joined(present: frozenset[str]) -> float:
-            if not present and self.empty == "zero":
-                return 0.0
-            if present in known:
-                return known[present]
-            if isinstance(performance, MaskedPerformance):
-                total, weight = performance.sums(present)
-                summed, weighed = self._summed([total.item(), weight])
-                return summed / weighed
-            return self._mean([float(performance(present))])[0]
-
-        found = shapley(joined, self.blocks.names)
-        if wrong := [name for name, value in found.values.items() if not math.isfinite(value)]:
-            raise SharpscopeError(
-                f"the performance is not finite for some set of modalities, so that {wrong[0]!r} "
-                "has no share: take contribution 'accuracy', or another mask"
-            )
+    def _values_of(self, performance: Performance) -> Shapley:
+        """Return the Shapley values of the batch on all processes."""
+        of_batch = BatchShapley(self.blocks, empty=self.empty, summed=self._summed)
+        replay = self._plays and not self._passes.compiled
+        found, agrees = of_batch(performance, replay=replay, compare=replay and self._due())
+        self._plays &= agrees
         return found
-
-    def _together(self, performance: Performance) -> dict[frozenset[str], float]:
-        """Return the performance of all subsets, where they are few, in one transfer."""
-        if not isinstance(performance, MaskedPerformance) or len(self.blocks.names) > EXACT:
-            return {}
-        sets = subsets(self.blocks.names)[self.empty == "zero" :]
-        found = [performance.sums(present) for present in sets]
-        both = self._summed([*floats([total for total, _ in found]), *(w for _, w in found)])
-        sums, weights = both[: len(sets)], both[len(sets) :]
-        return {s: x / w for s, x, w in zip(sets, sums, weights, strict=True)}
 
     def _check_signature(self, closure: Any) -> None:
         if self.decompose != "present" or not callable(closure):

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from sharpscope.checks import positive
 from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim.arithmetic import Gradients, norm, scaled
+from sharpscope.optim.around import Around
 from sharpscope.optim.blocks import Blocks, parts
 from sharpscope.optim.door import Rho, radius, weights
 from sharpscope.optim.losses import Losses, check_finite, floats
@@ -22,7 +23,7 @@ from sharpscope.optim.reduction import mean_gradients, processes, summed
 R = TypeVar("R", bound=Step, covariant=True)
 
 
-class Wrapper(Optimizer, Generic[R]):
+class Wrapper(Around, Generic[R]):
     """A base optimizer that is given another gradient than that of the loss at the current point.
 
     It shares the base optimizer's ``param_groups`` and ``state``, so that learning-rate schedulers
@@ -59,71 +60,18 @@ class Wrapper(Optimizer, Generic[R]):
             raise MisuseError("LBFGS calls its closure itself and cannot be a base optimizer")
         if clip_norm is not None:
             positive("clip_norm", clip_norm)
-        self.base = base
-        for name, hooks in vars(base).items():
-            if name.startswith("_optimizer_") and name.endswith("_hooks"):
-                setattr(self, name, hooks)  # what is registered here fires where the base steps
-        self.defaults = base.defaults
+        super().__init__(base)
         self._encoders = {name: parts(name, given) for name, given in encoders.items()}
         self.blocks = Blocks(base, self._encoders)
         self.weights = weights(unimodal_weight, self.blocks.names)
         self.clip_norm = clip_norm
         self.process_group = process_group
         self.local = local
-        self.steps = 0
         self._passes = Passes(self.blocks, separate=self.separate)
 
     def _bind(self) -> None:
-        """Find the parameters: they are other ones after a copy."""
         self.blocks = Blocks(self.base, self._encoders)
         self._passes = Passes(self.blocks, separate=self.separate)
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Those of the base optimizer."""
-        return self.base.param_groups
-
-    @property
-    def state(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """That of the base optimizer."""
-        return self.base.state
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A learning-rate scheduler puts a step of its own there, which is that of this optimizer.
-        return {k: v for k, v in vars(self).items() if k not in ("blocks", "_passes", "step")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._bind()
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop gradients that something else has left; a step leaves none."""
-        self.base.zero_grad(set_to_none)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Give the base optimizer more parameters; those of no encoder are shared."""
-        self.base.add_param_group(param_group)
-        self._bind()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the base optimizer's state, and what the method itself carries on."""
-        own = {"method": type(self).__name__, "steps": self.steps, **self._memory()}
-        return {**self.base.state_dict(), "sharpscope": own}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take a state back; one of a bare base optimizer leaves the method at its start."""
-        rest = dict(state_dict)
-        own = dict(rest.pop("sharpscope", {"method": None, "steps": 0, **self._start}))
-        method = own.pop("method")
-        if method not in (None, type(self).__name__):
-            raise MisuseError(
-                f"this state is that of {method} and not of {type(self).__name__}: take its entry "
-                "'sharpscope' out to take over the base optimizer alone"
-            )
-        self.base.load_state_dict(rest)
-        self._since = 0
-        self.steps = own.pop("steps")
-        self._recall(own)
 
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, closure: Closure | Sequence[Closure], *, scaler: Any = None, **options: Any
@@ -174,13 +122,6 @@ class Wrapper(Optimizer, Generic[R]):
     @abstractmethod
     def _step(self) -> R:
         """Take one step."""
-
-    def _memory(self) -> dict[str, Any]:
-        """Return what the method carries from step to step."""
-        return {}
-
-    def _recall(self, memory: dict[str, Any]) -> None:
-        """Take it back."""
 
     def _rho(self, rho: Rho) -> float:
         """Return the radius of this step."""
@@ -324,9 +265,6 @@ class Wrapper(Optimizer, Generic[R]):
         return {"fusion": values["fusion"], "unimodal": unimodal, "total": total, "notes": notes}
 
     _replays = False
-    _since = 0
-    # What the method carries before its first step.
-    _start: Mapping[str, Any] = {}
 
 
 def _named(losses: Losses) -> dict[str, Tensor]:

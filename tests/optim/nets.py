@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sharpscope.models import ConcatFusion, MaxoutFusion, MultimodalModel
-from sharpscope.optim import Losses
+from sharpscope.optim import MASAM, Losses
 
 NAMES = ("ehr", "cxr", "ecg", "text")
 
@@ -110,3 +110,15 @@ def encoders_of(model: MultimodalModel) -> dict[str, Any]:
 def state_of(model: nn.Module) -> dict[str, Tensor]:
     """Return copies of parameters and buffers."""
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Return whether two states agree to the last bit."""
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def masam(model: Net, lr: float = 0.1, **settings: Any) -> MASAM:
+    """Return MASAM around SGD."""
+    return MASAM(
+        torch.optim.SGD(model.parameters(), lr=lr), encoders=encoders_of(model), **settings
+    )
