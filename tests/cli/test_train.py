@@ -43,7 +43,10 @@ def test_quiet_is_the_table_alone() -> None:
     [
         (("mfeet",), "dataset must be"),
         (("mfeat:fuo",), "got 'fuo'; did you mean 'fou'?"),
-        (("mfeat", "--method", "lat"), "--method must be 'joint' or 'late'; got 'lat'; did you"),
+        (
+            ("mfeat", "--method", "lat"),
+            "--method must be 'joint', 'late', 'sam', 'asam', 'msam' or 'masam'; got 'lat'; did",
+        ),
         (("mfeat", "--set", "lr"), "--set must be NAME=VALUE, such as lr=0.001; got 'lr'"),
         (("mfeat", "--set", "=1"), "--set must be NAME=VALUE"),
         (("mfeat", "--set", "lrr=1"), "got 'lrr'; did you mean 'lr'?"),
