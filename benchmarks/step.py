@@ -191,7 +191,7 @@ def _always(net: Trained, name: str) -> Trained:
         found = losses(batch)
         return Losses(found.fusion, found.unimodal, {n: float(n == name) for n in net.encoders})
 
-    net.losses = scored  # type: ignore[method-assign]
+    net.losses = scored
     return net
 
 

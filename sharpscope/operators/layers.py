@@ -228,7 +228,7 @@ def _convolution(dimensions: int) -> Callable[..., Tensor | None]:
             return None
         steps = [_each(value, dimensions) for value in (stride, padding, dilation)]
         shape = (*steps, False, [0] * dimensions, groups)
-        return Convolution.apply(input, weight, bias, shape)  # type: ignore[no-any-return]
+        return Convolution.apply(input, weight, bias, shape)
 
     return layer
 
@@ -250,11 +250,11 @@ def _batch_norm(
     if running_mean.requires_grad or running_var.requires_grad:
         return None
     weight = torch.ones_like(running_mean) if weight is None else weight
-    return BatchNorm.apply(input, weight, bias, running_mean, running_var, eps)  # type: ignore[no-any-return]
+    return BatchNorm.apply(input, weight, bias, running_mean, running_var, eps)
 
 
 def _relu(input: Tensor, inplace: bool = False) -> Tensor | None:
-    return None if inplace or not _plain(input) else Relu.apply(input)  # type: ignore[return-value]
+    return None if inplace or not _plain(input) else Relu.apply(input)
 
 
 _LAYERS: Mapping[Any, Callable[..., Tensor | None]] = {

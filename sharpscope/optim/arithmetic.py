@@ -106,15 +106,14 @@ def only(tensors: Gradients, places: Sequence[int]) -> Gradients:
     return [t if i in chosen else None for i, t in enumerate(tensors)]
 
 
-def to_length(tensors: Gradients, length: float | Tensor, size: Tensor | None = None) -> Gradients:
+def to_length(tensors: Gradients, length: float | Tensor) -> Gradients:
     """Return the tensors scaled to a joint norm of ``length``; zeros where they have no direction.
 
     Args:
         tensors: What gives the direction.
         length: The norm wanted; a negative one turns around.
-        size: Their norm, where it is known.
     """
-    size = norm(tensors) if size is None else size
+    size = norm(tensors)
     fine = torch.isfinite(size) & (size > 0)
     return scaled(tensors, torch.where(fine, length / (size + TINY), torch.zeros_like(size)))
 

@@ -16,7 +16,7 @@ _SILENT = ("running_mean", "running_var")
 
 
 class Called:
-    """The modules that closures call, known after the first of them ran.
+    """The modules that closures call, as far as they were called.
 
     Attributes:
         compiled: Whether one of them is compiled: then no forward may be replaced, since that

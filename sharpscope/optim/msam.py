@@ -132,7 +132,8 @@ class MSAM(Wrapper[MSAMStep]):
         Args:
             closure: Runs the forward pass and returns its losses, or several for micro-batches.
             performance: ``Φ(S)`` of the batch with only the modalities S present, see
-                ``masked_performance``; called in the steps in which shares are computed.
+                ``masked_performance``; called in the steps in which shares are computed. One of
+                your own must evaluate in eval mode and give the modes back.
             scaler: A ``torch.amp.GradScaler``, for float16.
 
         Raises:

@@ -46,7 +46,7 @@ class Passes:
     @property
     def compiled(self) -> bool:
         """Whether one of them is compiled, so that nothing is played back."""
-        return self._called.compiled or not (self.features.enabled or self.refused)
+        return self._called.compiled or not self.features.enabled
 
     @contextmanager
     def step(self, closures: Sequence[Closure]) -> Generator[None]:
@@ -135,12 +135,13 @@ class Passes:
             set_random_states(before)
 
     def stop(self) -> None:
-        """Play nothing back from now on."""
-        self.features.stop()
+        """Play nothing back from now on; outputs are still seen."""
         self.refused = True
 
     def playable(self, moved: Container[str]) -> tuple[str, ...]:
         """Return the encoders whose outputs stay the same while others are moved."""
+        if self.refused:
+            return ()
         return tuple(
             name
             for name, depends in self._depends.items()

@@ -239,10 +239,6 @@ class Wrapper(Around, Generic[R]):
         """Return sums over processes."""
         return summed(values, self.blocks.parameters[0].device, self.process_group)
 
-    def _mean(self, values: Sequence[float]) -> list[float]:
-        """Return means over processes."""
-        return [value / processes(self.process_group) for value in self._summed(values)]
-
     def _check(self, values: Mapping[str, float], size: float) -> bool:
         """Return whether the first pass is finite; raise if it is not and nothing scales it."""
         sound = self._everywhere(all(abs(v) < torch.inf for v in (*values.values(), size)))

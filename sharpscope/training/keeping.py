@@ -35,7 +35,7 @@ class Files:
         self.keep_every = keep_every
 
     def after(self, run: Run) -> None:
-        """Write what an epoch leaves; the state is gone once there is nothing left to train."""
+        """Write what an epoch leaves; ``save_checkpoint`` takes the state away in the end."""
         if self.out is None:
             return
         number = len(run.history)

@@ -138,15 +138,26 @@ class Stepper:
         return losses
 
     def _forward_present(self, batch: Batch) -> Callable[[frozenset[str]], Losses]:
-        """Return the pass with absent modalities zero at the input."""
+        """Return the pass with absent modalities masked as for the shares."""
+        mask = self.recipe.settings["mask"]
 
         def losses(present: frozenset[str]) -> Losses:
-            masked = {
-                name: torch.zeros_like(batch[name])
-                for name in self.recipe.modalities
-                if name not in present
-            }
-            return self._forward(batch | masked)()
+            absent = [name for name in self.recipe.modalities if name not in present]
+            if mask == "zero_input":
+                zeros = {name: torch.zeros_like(batch[name]) for name in absent}
+                return self._forward(batch | zeros)()
+            features = self.model.features(batch)
+            for name in absent:
+                z = features[name]
+                mean = z.mean(0, keepdim=True).expand_as(z)
+                features[name] = mean if mask == "mean_feature" else torch.zeros_like(z)
+            target, weight = batch["target"], float(batch["target"].numel())
+            logits = self.model.read(features) if self.recipe.trains_heads else {}
+            return Losses(
+                summed_loss(self.model.fuse(features), target) / weight,
+                # A masked head says nothing of its encoder.
+                {n: summed_loss(v, target) / weight for n, v in logits.items() if n in present},
+            )
 
         return losses
 

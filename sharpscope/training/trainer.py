@@ -29,7 +29,8 @@ class Trained:
         recipe: What it was trained by.
         metrics: Per split (``train``, ``val``, ``test``) and output (``fusion``, each modality).
         history: One entry per epoch.
-        seconds: Wall-clock time of training, data and metrics apart.
+        seconds: Wall-clock time of training and of validation after each epoch; data and the
+            final metrics apart.
         noise: Which training labels were wrong on purpose, if any.
     """
 
@@ -61,7 +62,7 @@ def train(
         device: Where.
         progress: Called after each epoch.
         out: Where the checkpoint will be written. The state after each epoch is kept beside it,
-            under ``OUT.state``, until training is done.
+            under ``OUT.state``, until ``save_checkpoint`` writes it.
         resume: Whether to go on from that state, bit for bit as if it had not been interrupted.
         keep_every: Keep a checkpoint beside ``out`` after every so many epochs, as
             ``OUT.epoch0010.pt``.

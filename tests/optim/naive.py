@@ -1,6 +1,7 @@
 """The methods written down plainly: clone everything, compute everything again, loop."""
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -61,7 +62,7 @@ def total(losses: Losses) -> Tensor:
     return losses.fusion + sum(losses.unimodal.values())
 
 
-class Naive:
+class Naive(ABC):
     """A method on one model: ``step`` sets the final gradient and lets the base step."""
 
     def __init__(self, model: nn.Module, base: torch.optim.Optimizer, rho: float):
@@ -82,9 +83,9 @@ class Naive:
         self.base.zero_grad()
         return told
 
+    @abstractmethod
     def final(self, forward: Forward, rng: Any, **more: Any) -> tuple[Vector, Any]:
         """Return the final gradient."""
-        raise NotImplementedError
 
 
 class NaiveSAM(Naive):

@@ -70,10 +70,12 @@ def test_at_radius_0_it_is_the_base_optimizer(member: Member, base: Any, dtype: 
     found, wanted = state_of(model), state_of(plain)
     if member.exact:
         assert same(found, wanted)
-    elif base is torch.optim.SGD:
-        tolerance = 1e-6 if dtype == torch.float32 else 1e-12
-        for name, value in wanted.items():
-            torch.testing.assert_close(found[name], value, rtol=0, atol=10 * tolerance)
+        return
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-12
+    if base is torch.optim.AdamW:  # divides by the gradient's own size, and rounding with it
+        tolerance *= 1e4
+    for name, value in wanted.items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=tolerance)
 
 
 def test_a_small_radius_changes_little(member: Member):

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 
 from sharpscope.errors import MisuseError, SharpscopeError
-from sharpscope.recipes import METHODS, Value, parse_recipe
+from sharpscope.recipes import METHODS, Value, build_dataset, build_model, parse_recipe
 from sharpscope.training import Trained, train
+from sharpscope.training.stepping import Stepper
 
 QUICK = "mfeat:fou+mor"
 SHARP = [name for name in METHODS if name not in ("joint", "late")]
@@ -63,6 +65,7 @@ OTHERS: list[tuple[str, dict[str, Value]]] = [
     ("asam", {"eta": 0.5}),
     ("msam", {"rho": 0.2}),
     ("msam", {"decompose": "present"}),
+    ("msam", {"decompose": "present", "mask": "mean_feature", "unimodal_weight": 1.0}),
     ("msam", {"contribution": "true_prob"}),
     ("msam", {"mask": "zero_feature"}),
     ("msam", {"normalize": "softmax"}),
@@ -119,3 +122,24 @@ def test_settings_that_exclude_each_other_are_told_before_training():
 def test_a_diverging_run_names_the_epoch_and_the_rate():
     with pytest.raises(SharpscopeError, match=r"diverged in epoch 1: .*; the setting lr is now"):
         quick("sam", optimizer="sgd", lr=1e30)
+
+
+@pytest.mark.parametrize("mask", ["zero_input", "zero_feature", "mean_feature"])
+def test_the_loss_with_one_modality_present_is_that_of_masking_the_other(mask: str):
+    settings: dict[str, Value] = {"decompose": "present", "mask": mask, "unimodal_weight": 1.0}
+    recipe = parse_recipe(QUICK, method="msam", settings=settings)
+    dataset = build_dataset(recipe)
+    model = build_model(recipe, dataset)
+    stepper = Stepper(recipe, model, torch.optim.SGD(model.parameters(), lr=0.1))
+    batch = dataset.splits["train"].batches(7)[0]
+    found = stepper._forward_present(batch)(frozenset({"fou"}))
+    inputs = dict(batch)
+    if mask == "zero_input":
+        inputs["mor"] = torch.zeros_like(batch["mor"])
+    z = {name: encoder(inputs[name]) for name, encoder in model.encoders.items()}
+    if mask != "zero_input":
+        z["mor"] = (0.0 if mask == "zero_feature" else 1.0) * z["mor"].mean(0).repeat(7, 1)
+    wanted = functional.cross_entropy(model.fusion(z), batch["target"])
+    assert found.fusion.item() == pytest.approx(wanted.item(), rel=1e-6)
+    alone = functional.cross_entropy(model.heads["fou"](z["fou"]), batch["target"])
+    assert found.unimodal["fou"].item() == pytest.approx(alone.item(), rel=1e-6)
