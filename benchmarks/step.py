@@ -147,7 +147,8 @@ def main() -> None:
     """Time the sides in turn and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="16 x 16 images")
-    parser.add_argument("--rounds", type=int, default=8)
+    # Enough that the median is none of the first steps, in which played passes are compared.
+    parser.add_argument("--rounds", type=int, default=12)
     options = parser.parse_args()
     torch.set_num_threads(1)
     batches = [b for b in clinical_batches(quick=options.quick) if len(b["target"]) == 48]
