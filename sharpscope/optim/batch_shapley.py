@@ -3,11 +3,11 @@
 import math
 from collections.abc import Callable, Sequence
 
-from sharpscope.contribution import EXACT, Performance, Shapley, shapley, subsets
 from sharpscope.errors import SharpscopeError
 from sharpscope.optim.blocks import Blocks
 from sharpscope.optim.losses import floats
 from sharpscope.optim.performance import MaskedPerformance
+from sharpscope.shapley import EXACT, Performance, Shapley, shapley, subsets
 
 
 class BatchShapley:

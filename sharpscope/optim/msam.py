@@ -7,7 +7,6 @@ from typing import Any
 from torch.optim import Optimizer
 
 from sharpscope.checks import at_least, one_of
-from sharpscope.contribution import NORMALIZE, Performance, Shapley, shares
 from sharpscope.errors import MisuseError
 from sharpscope.optim.arithmetic import (
     Gradients,
@@ -27,6 +26,7 @@ from sharpscope.optim.passes import Closure
 from sharpscope.optim.records import MSAMStep
 from sharpscope.optim.selection import largest
 from sharpscope.optim.wrapper import Wrapper
+from sharpscope.shapley import NORMALIZE, Performance, Shapley, shares
 
 _OPTIONS = {
     "decompose": ("share", "present"),

@@ -6,18 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils._pytree import tree_map_only
 
 from sharpscope.checks import listed, one_of
 from sharpscope.errors import MisuseError
 from sharpscope.modes import evaluating
-from sharpscope.replay import Features, Reel
+from sharpscope.replay import MASKS, MaskedPasses
 
 KINDS = ("accuracy", "neg_loss", "true_prob")
-MASKS = ("zero_input", "zero_feature", "mean_feature")
-
-# Logits by played features and by a plain pass: rounding of kernels for other batch sizes.
-_RTOL = 1e-4
 
 
 class MaskedPerformance:
@@ -33,10 +28,7 @@ class MaskedPerformance:
     ):
         self.model, self.inputs, self.target = model, dict(inputs), target
         self.kind, self.mask = kind, mask
-        self._modules: Mapping[str, Sequence[nn.Module]] = {}
-        self._names = set(self.inputs)  # what can be masked
-        self._reels: tuple[Reel, Reel] | None = None
-        self._features: Features | None = None
+        self._passes = self._masked(dict.fromkeys(inputs, ()), replay=False)
 
     def __call__(self, present: frozenset[str]) -> float:
         """Return the performance with these modalities present."""
@@ -45,79 +37,49 @@ class MaskedPerformance:
 
     def sums(self, present: frozenset[str]) -> tuple[Tensor, float]:
         """Return the summed performance and its weight, so that batches can be joined."""
-        return _score(self.kind, self.logits(present), self.target)
+        found = scored(self.kind, self.logits(present), self.target)
+        return found.sum(), float(len(found))
 
     def bind(self, modules: Mapping[str, Sequence[nn.Module]], *, replay: bool) -> None:
         """Name the encoders' modules; with ``replay`` each of them is run once."""
-        self._modules = modules
-        self._names = {name for name in self.inputs if name in modules}
-        if not self._names:
+        names = [name for name in self.inputs if name in modules]
+        if not names:
             raise MisuseError(
                 f"the inputs of the performance are {listed(self.inputs)} and the encoders "
                 f"{listed(modules)}: name the inputs by modality"
             )
-        self._features = None
-        if replay and all(modules[name] for name in self._names):
-            self._features = Features({name: modules[name] for name in self._names})
-        self._reels = None
+        self._passes = self._masked({name: modules[name] for name in names}, replay=replay)
 
     def logits(self, present: frozenset[str]) -> Tensor:
         """Return the fused logits with these modalities present."""
         with evaluating(self.model), torch.no_grad():
-            if self._features is None:
-                return self._plain(present)
-            real, masked = self._recorded(self._features)
-            calls = {key: (real if key[0] in present else masked).calls[key] for key in real.calls}
-            with self._features.playing(Reel(calls), self._names):
-                return _fused(self.model(self.inputs))
+            return self._passes(present)
 
     def agrees(self, present: frozenset[str]) -> bool:
         """Return whether played features give the logits of a plain pass."""
         with evaluating(self.model), torch.no_grad():
-            plain = self._plain(present)
-        try:
-            played = self.logits(present)
-        except (RuntimeError, IndexError, TypeError):
-            return False  # features whose first axis is not that of the items, for one
-        if played.shape != plain.shape:
-            return False
-        return bool((played - plain).norm() <= _RTOL * plain.norm() + 1e-6)
+            return self._passes.agrees(present)
 
-    def _plain(self, present: frozenset[str]) -> Tensor:
-        absent = [name for name in self.inputs if name in self._names - present]
-        if self.mask == "zero_input":
-            masked = {name: _zeros(self.inputs[name]) for name in absent}
-            return _fused(self.model(self.inputs | masked))
-        if missing := [name for name in absent if not self._modules.get(name)]:
-            raise MisuseError(
-                f"mask={self.mask!r} masks what the encoder of {missing[0]!r} returns: give the "
-                "optimizer that encoder by its modules, or take mask='zero_input'"
-            )
-        handles = [
-            self._modules[name][-1].register_forward_hook(_masking(self.mask)) for name in absent
-        ]
-        try:
-            return _fused(self.model(self.inputs))
-        finally:
-            for handle in handles:
-                handle.remove()
+    def _masked(self, modules: Mapping[str, Sequence[nn.Module]], *, replay: bool) -> MaskedPasses:
+        return MaskedPasses(
+            self._run,
+            modules,
+            change=_CHANGES[self.mask],
+            replay=replay,
+            alone=self._alone,
+            size=len(self.target),
+        )
 
-    def _recorded(self, features: Features) -> tuple[Reel, Reel]:
-        """Return the encoders' calls on the batch and on what is masked."""
-        if self._reels is None:
-            with features.recording() as real:
-                self.model(self.inputs)
-            if self.mask == "zero_input":
-                alone = {name: _first(values) for name, values in self.inputs.items()}
-                alone |= {name: _zeros(self.inputs[name])[:1] for name in self._names}
-                with features.recording() as masked:
-                    self.model(alone)
-                size = len(self.target)
-                masked = masked.changed(lambda t: t.expand(size, *t.shape[1:]))
-            else:
-                masked = real.changed(_of_features(self.mask))
-            self._reels = real, masked
-        return self._reels
+    def _run(self, absent: frozenset[str]) -> Tensor:
+        masked = {
+            name: zeros(values, name) for name, values in self.inputs.items() if name in absent
+        }
+        return fused(self.model(self.inputs | masked))
+
+    def _alone(self) -> None:
+        names = self._passes.names
+        alone = {name: _first(values) for name, values in self.inputs.items()}
+        self.model(alone | {name: zeros(alone[name], name) for name in alone if name in names})
 
 
 def masked_performance(
@@ -167,7 +129,12 @@ def masked_performance(
     return MaskedPerformance(model, inputs, target, kind=kind, mask=mask)
 
 
-def _score(kind: str, logits: Tensor, target: Tensor) -> tuple[Tensor, float]:
+def scored(kind: str, logits: Tensor, target: Tensor) -> Tensor:
+    """Return the performance on each item, ``[N]`` in float64: its mean over labels.
+
+    Raises:
+        MisuseError: If the target does not fit.
+    """
     logits = logits.double()
     labels = target.dim() == 2
     if target.shape != (logits.shape if labels else logits.shape[:1]) or (
@@ -181,23 +148,25 @@ def _score(kind: str, logits: Tensor, target: Tensor) -> tuple[Tensor, float]:
     if labels:
         truth = target.double()
         if kind == "neg_loss":
-            summed = -functional.binary_cross_entropy_with_logits(logits, truth, reduction="sum")
-        elif kind == "accuracy":
-            summed = ((logits > 0) == (truth > 0.5)).double().sum()
-        else:
-            there = logits.sigmoid()
-            summed = (truth * there + (1 - truth) * (1 - there)).sum()
-        return summed, float(target.numel())
+            loss = functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+            return -loss.mean(1)
+        if kind == "accuracy":
+            return ((logits > 0) == (truth > 0.5)).double().mean(1)
+        there = logits.sigmoid()
+        return (truth * there + (1 - truth) * (1 - there)).mean(1)
     if kind == "neg_loss":
-        summed = -functional.cross_entropy(logits, target, reduction="sum")
-    elif kind == "accuracy":
-        summed = (logits.argmax(1) == target).double().sum()
-    else:
-        summed = logits.softmax(1).gather(1, target[:, None]).sum()
-    return summed, float(len(target))
+        return -functional.cross_entropy(logits, target, reduction="none")
+    if kind == "accuracy":
+        return (logits.argmax(1) == target).double()
+    return logits.softmax(1).gather(1, target[:, None])[:, 0]
 
 
-def _fused(found: Any) -> Tensor:
+def fused(found: Any) -> Tensor:
+    """Return the fused logits of what a model returned.
+
+    Raises:
+        MisuseError: If there are none.
+    """
     logits = found if isinstance(found, Tensor) else found[0] if isinstance(found, tuple) else None
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         kind = tuple(logits.shape) if isinstance(logits, Tensor) else type(found).__name__
@@ -208,10 +177,16 @@ def _fused(found: Any) -> Tensor:
     return logits
 
 
-def _zeros(values: Any) -> Tensor:
+def zeros(values: Any, name: str) -> Tensor:
+    """Return a masked input.
+
+    Raises:
+        MisuseError: If it is no tensor.
+    """
     if not isinstance(values, Tensor):
         raise MisuseError(
-            f"mask='zero_input' needs tensors as inputs; got {type(values).__name__}: mask features"
+            f"mask='zero_input' needs tensors as inputs; that of {name!r} is a "
+            f"{type(values).__name__}: mask features"
         )
     return torch.zeros_like(values)
 
@@ -221,12 +196,8 @@ def _first(values: Any) -> Any:
     return values[:1] if isinstance(values, Tensor) and values.dim() else values
 
 
-def _of_features(mask: str) -> Callable[[Tensor], Tensor]:
-    if mask == "zero_feature":
-        return torch.zeros_like
-    return lambda t: t.mean(0, keepdim=True).expand_as(t)
-
-
-def _masking(mask: str) -> Callable[..., Any]:
-    change = _of_features(mask)
-    return lambda module, inputs, output: tree_map_only(Tensor, change, output)
+_CHANGES: Mapping[str, Callable[[str, Tensor], Tensor] | None] = {
+    "zero_input": None,
+    "zero_feature": lambda _, t: torch.zeros_like(t),
+    "mean_feature": lambda _, t: t.mean(0, keepdim=True).expand_as(t),
+}

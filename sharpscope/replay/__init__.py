@@ -2,11 +2,14 @@
 
 from sharpscope.replay.calls import random_states, set_random_states
 from sharpscope.replay.features import Features, Reel
+from sharpscope.replay.masked import MASKS, MaskedPasses
 from sharpscope.replay.reach import has_node, reached
 from sharpscope.replay.tape import ReplayRefused, Tape
 
 __all__ = [
+    "MASKS",
     "Features",
+    "MaskedPasses",
     "Reel",
     "ReplayRefused",
     "Tape",

@@ -54,25 +54,14 @@ class Reel:
         """Return the calls of a group's modules."""
         return [call for key, calls in self.calls.items() if key[0] == name for call in calls]
 
-    def changed(self, change: Callable[[Tensor], Tensor]) -> "Reel":
-        """Return the same calls with other tensors."""
+    def changed_by(self, change: Callable[[str, Tensor], Tensor]) -> "Reel":
+        """Return the same calls with other tensors, made of a group's name and each of its own."""
         return Reel(
             {
-                key: [
-                    replace(
-                        call,
-                        recording=replace(
-                            call.recording,
-                            leaves=tuple(
-                                change(leaf) if isinstance(leaf, Tensor) else leaf
-                                for leaf in call.recording.leaves
-                            ),
-                        ),
-                    )
-                    for call in calls
-                ]
-                for key, calls in self.calls.items()
-            }
+                (name, place): [_changed(call, functools.partial(change, name)) for call in calls]
+                for (name, place), calls in self.calls.items()
+            },
+            set(self.refused),
         )
 
     def release(self) -> None:
@@ -80,6 +69,13 @@ class Reel:
         for calls in self.calls.values():
             for call in calls:
                 call.live = []
+
+
+def _changed(call: Output, change: Callable[[Tensor], Tensor]) -> Output:
+    leaves = tuple(
+        change(leaf) if isinstance(leaf, Tensor) else leaf for leaf in call.recording.leaves
+    )
+    return replace(call, recording=replace(call.recording, leaves=leaves))
 
 
 class Features:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sharpscope.contribution import subsets
 from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.optim import MSAM, masked_performance
+from sharpscope.shapley import subsets
 from tests.optim.nets import Kind, Net, batches, build, closure, encoders_of
 
 KIND = Kind(3, norm=True, dropout=True)
@@ -99,9 +99,9 @@ def test_what_cannot_be_masked_or_scored_is_told():
         masked_performance(model, inputs, target, mask="zeros")
     with pytest.raises(MisuseError, match=r"inputs must be a mapping from modality .*list"):
         masked_performance(model, list(inputs.values()), target)  # type: ignore[arg-type]
-    with pytest.raises(MisuseError, match="mask='zero_feature' masks what the encoder of 'ehr'"):
+    with pytest.raises(MisuseError, match="a masked feature is what the encoder of 'ehr'"):
         masked_performance(model, inputs, target, mask="zero_feature")(frozenset({"cxr"}))
-    with pytest.raises(MisuseError, match="needs tensors as inputs; got list: mask features"):
+    with pytest.raises(MisuseError, match="needs tensors as inputs; that of 'ehr' is a list"):
         masked_performance(model, {"ehr": [1]}, target)(frozenset())
     wrong: list[tuple[Any, str]] = [
         (lambda _: {"logits": 1}, "got dict"),
@@ -111,6 +111,51 @@ def test_what_cannot_be_masked_or_scored_is_told():
         model.forward = forward  # type: ignore[method-assign]
         with pytest.raises(MisuseError, match=rf"fused logits of shape .*; {message}"):
             masked_performance(model, inputs, target)(frozenset(inputs))
+
+
+def test_features_that_cannot_be_masked_are_told():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.unused = nn.Identity(), Wrapped(), nn.Linear(3, 3)
+
+        def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+            return self.a(inputs["a"]) + self.b(inputs["b"]).inside
+
+    class Wrapped(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return type("Thing", (), {"inside": x})()
+
+    model = Odd()
+    inputs, target = {name: torch.ones(4, 3) for name in "ab"}, torch.zeros(4, dtype=torch.long)
+    for b, why in ((model.b, "returns an object whose tensors"), (model.unused, "is never called")):
+        performance = masked_performance(model, inputs, target, mask="mean_feature")
+        performance.bind({"a": [model.a], "b": [b]}, replay=True)
+        with pytest.raises(MisuseError, match=f"features of 'b' cannot be masked: .*{why}"):
+            performance(frozenset("a"))
+
+
+def test_all_modules_of_an_encoder_are_masked():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.specific, self.common = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+            specific, common = self.specific(inputs["b"]), self.common(inputs["b"])
+            return self.a(inputs["a"]) + specific.relu_() + common
+
+    torch.manual_seed(0)
+    model, inputs = Two(), {name: torch.randn(4, 3) for name in "ab"}
+    for replay in (False, True):
+        performance = masked_performance(
+            model, inputs, torch.zeros(4, dtype=torch.long), mask="zero_feature"
+        )
+        performance.bind({"a": [model.a], "b": [model.specific, model.common]}, replay=replay)
+        whole = performance.logits(frozenset("ab"))
+        torch.testing.assert_close(whole, model(inputs))
+        alone = performance.logits(frozenset("a"))
+        torch.testing.assert_close(alone, model.a(inputs["a"]))
 
 
 class Gated(nn.Module):

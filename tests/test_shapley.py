@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from sharpscope.contribution import EXACT, interactions, shapley, shares, subsets
 from sharpscope.errors import MisuseError
+from sharpscope.shapley import EXACT, interactions, shapley, shares, subsets
 
 
 def of(table: Mapping[str, float]) -> dict[str, float]:
