@@ -3,14 +3,17 @@
 The names below load on first use, so that ``import sharpscope`` imports no torch.
 """
 
+import sys
 from importlib import import_module
 from importlib.metadata import version
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sharpscope import estimators as estimators
     from sharpscope import operators as operators
     from sharpscope import optim as optim
+    from sharpscope.measure import contribution as contribution
     from sharpscope.measure import eigenvalues as eigenvalues
     from sharpscope.measure import trace as trace
     from sharpscope.measure import traces as traces
@@ -26,12 +29,14 @@ _HOMES = {
     "trace": "sharpscope.measure",
     "traces": "sharpscope.measure",
     "eigenvalues": "sharpscope.measure",
+    "contribution": "sharpscope.measure",
     "load": "sharpscope.results",
 }
 _FOLDERS = ("estimators", "operators", "optim")
 
 __all__ = [
     "Subject",
+    "contribution",
     "eigenvalues",
     "estimators",
     "load",
@@ -53,3 +58,15 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Face(ModuleType):
+    """The package: a name that is a function and a folder is the function to those who call it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _HOMES and isinstance(value, ModuleType):
+            return  # what importing the folder sets
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face

@@ -56,7 +56,10 @@ def measure_all(
         for path, tag in zip(request.checkpoints, tags(request.checkpoints), strict=True):
             line.show(f"{tag}: loading")
             subject = _loaded(request, path, device)
-            modalities = request.modalities or subject.owners.modalities
+            everything = subject.owners.modalities
+            modalities = request.modalities or everything
+            if request.joint:
+                modalities = ("+".join(everything),)
             for name in modalities:  # a wrong name costs nothing while nothing is measured
                 check(subject.select(name))
             prefix = f"{tag} · " if len(request.checkpoints) > 1 else ""
@@ -97,14 +100,33 @@ def tags(paths: Sequence[Path]) -> list[str]:
     return unique
 
 
+def other_split(request: Request, subject: "Subject", split: str) -> "Subject | None":
+    """Return the same checkpoint on another split, whole; None where there is no such split."""
+    try:
+        found = _subject(
+            request, Path(subject.provenance["checkpoint"]), str(subject.device), split
+        )
+    except MisuseError:
+        return None
+    return found
+
+
 def _loaded(request: Request, path: Path, device: str) -> "Subject":
+    subject = _subject(request, path, device, request.split, samples=request.samples)
+    subject.loss(request.loss)  # an unknown loss is refused before any work
+    return subject
+
+
+def _subject(
+    request: Request, path: Path, device: str, split: str | None, *, samples: int | None = None
+) -> "Subject":
     from sharpscope.subject.rebuild import load_subject
 
-    subject = load_subject(
+    return load_subject(
         path,
         request.spec,
-        split=request.split,
-        samples=request.samples,
+        split=split,
+        samples=samples,
         batch_size=request.batch_size,
         device=device,
         dtype=request.dtype,
@@ -112,8 +134,6 @@ def _loaded(request: Request, path: Path, device: str) -> "Subject":
         memory=request.memory,
         trust=request.trust,
     )
-    subject.loss(request.loss)  # an unknown loss is refused before any work
-    return subject
 
 
 @contextmanager

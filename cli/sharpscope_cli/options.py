@@ -15,32 +15,37 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the shared options of a measuring command say."""
+    """What the shared options of a measuring command say; a command need not have them all.
+
+    Args:
+        joint: Whether a checkpoint has one result, of all its encoders together.
+    """
 
     checkpoints: tuple[Path, ...]
-    modalities: tuple[str, ...]
-    loss: str
     split: str | None
     samples: int | None
     batch_size: int | None
     device: str
     dtype: str | None
     seed: int
-    rtol: float
-    budget: int
-    max_seconds: float | None
     replay: bool
-    memory: int | None
     spec: Path | None
     trust: bool
     out: Path | None
     as_json: bool
     quiet: bool
+    modalities: tuple[str, ...] = ()
+    loss: str = "fusion"
+    rtol: float = 0.0
+    budget: int = 0
+    max_seconds: float | None = None
+    memory: int | None = None
+    joint: bool = False
 
     @property
     def single(self) -> bool:
         """Whether exactly one result was asked for, so that JSON is no array and out a file."""
-        return len(self.checkpoints) == 1 and len(self.modalities) == 1
+        return len(self.checkpoints) == 1 and (self.joint or len(self.modalities) == 1)
 
 
 def _debug(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -98,10 +103,53 @@ def everywhere(command: Callable[..., Any]) -> Callable[..., Any]:
     return _with(command, JSON, QUIET, DEBUG)
 
 
+CHECKPOINTS = click.argument(
+    "checkpoints", nargs=-1, required=True, type=PATH, metavar="CHECKPOINT..."
+)
+# What is put under the scope: every command that measures has these.
+SUBJECT = (
+    click.option(
+        "--split",
+        type=Registered("sharpscope.subject.specs:SPLITS"),
+        metavar="NAME",
+        help="train, val or test.  [default: train, or the only one there is]",
+    ),
+    click.option(
+        "--samples",
+        type=count(1),
+        metavar="N",
+        help="Measure on the first N items.  [default: all]",
+    ),
+    click.option(
+        "--batch-size",
+        type=count(1),
+        metavar="N",
+        help="Items per pass. Changes time, memory and the data error, which is over batches; "
+        "no other number but by rounding.  [default: the data's own]",
+    ),
+    DEVICE,
+    click.option(
+        "--dtype",
+        type=Registered("sharpscope.subject.door:DTYPES"),
+        metavar="NAME",
+        help="float32 or float64.  [default: the model's own]",
+    ),
+    SEED,
+)
+REPLAY = click.option(
+    "--no-replay",
+    "replay",
+    flag_value=False,
+    default=True,
+    show_default=False,
+    help="Run the whole model every time, also what does not depend on the encoder.",
+)
+
+
 def measuring(*, rtol: float, rtol_help: str) -> Decorator:
-    """Add checkpoints and the options of every measuring command, passed on as a ``Request``."""
-    shared = (
-        click.argument("checkpoints", nargs=-1, required=True, type=PATH, metavar="CHECKPOINT..."),
+    """Add checkpoints and the options of every command on encoders, passed on as a ``Request``."""
+    return _requested(
+        CHECKPOINTS,
         click.option(
             "--modality",
             "modalities",
@@ -113,33 +161,7 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
         click.option(
             "--loss", default="fusion", metavar="NAME", help="fusion, total or a modality."
         ),
-        click.option(
-            "--split",
-            type=Registered("sharpscope.subject.specs:SPLITS"),
-            metavar="NAME",
-            help="train, val or test.  [default: train, or the only one there is]",
-        ),
-        click.option(
-            "--samples",
-            type=count(1),
-            metavar="N",
-            help="Measure on the first N items.  [default: all]",
-        ),
-        click.option(
-            "--batch-size",
-            type=count(1),
-            metavar="N",
-            help="Items per pass. Changes time, memory and the data error, which is over batches; "
-            "no other number but by rounding.  [default: the data's own]",
-        ),
-        DEVICE,
-        click.option(
-            "--dtype",
-            type=Registered("sharpscope.subject.door:DTYPES"),
-            metavar="NAME",
-            help="float32 or float64.  [default: the model's own]",
-        ),
-        SEED,
+        *SUBJECT,
         click.option("--rtol", type=POSITIVE, default=rtol, metavar="X", help=rtol_help),
         click.option(
             "--budget",
@@ -161,30 +183,37 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
             help="Memory that recorded outputs and kept graphs may take, such as 2GiB; with less, "
             "more is computed again.  [default: half of what is free]",
         ),
-        click.option(
-            "--no-replay",
-            "replay",
-            flag_value=False,
-            default=True,
-            show_default=False,
-            help="Run the whole model every time, also what does not depend on the encoder.",
-        ),
+        REPLAY,
         SPEC,
         TRUST,
         out("Save the result as JSON; a folder where several results can come."),
-        JSON,
-        QUIET,
-        DEBUG,
     )
 
+
+def measuring_jointly() -> Decorator:
+    """Add the options of a command with one result for all encoders, as a ``Request``."""
+    return _requested(
+        CHECKPOINTS,
+        *SUBJECT,
+        REPLAY,
+        SPEC,
+        TRUST,
+        out("Save the result as JSON; a folder where there are several checkpoints."),
+        joint=True,
+    )
+
+
+def _requested(*options: Decorator, joint: bool = False) -> Decorator:
     def decorate(run: Callable[..., None]) -> Callable[..., Any]:
         @functools.wraps(run)
         def collected(**values: Any) -> None:
-            common = {entry.name: values.pop(entry.name) for entry in fields(Request)}
-            common["modalities"] = tuple(dict.fromkeys(common["modalities"]))
-            run(Request(**common), **values)
+            names = [entry.name for entry in fields(Request)]
+            common = {name: values.pop(name) for name in names if name in values}
+            if "modalities" in common:
+                common["modalities"] = tuple(dict.fromkeys(common["modalities"]))
+            run(Request(**common, joint=joint), **values)
 
-        return _with(collected, *shared)
+        return _with(collected, *options, JSON, QUIET, DEBUG)
 
     return decorate
 

@@ -69,6 +69,10 @@ class Watch:
         self.about = "at most" if bound else "about"
         line.show(f"{what}: checking that the model stands still")
 
+    def tell(self, what: str) -> None:
+        """Show what is being done."""
+        self.line.show(f"{self.what}: {what}")
+
     def __call__(self, progress: "Progress") -> None:
         """Show how far it is."""
         parts = [f"{self.what}: {progress.products} of {self.about} {progress.expected} products"]

@@ -12,6 +12,7 @@ from sharpscope.recipes.construction import build_model as build_model
 from sharpscope.recipes.criteria import BatchLoss as BatchLoss
 from sharpscope.recipes.criteria import BatchLosses as BatchLosses
 from sharpscope.recipes.criteria import losses as losses
+from sharpscope.recipes.criteria import predict as predict
 from sharpscope.recipes.criteria import summed_loss as summed_loss
 from sharpscope.recipes.criteria import total_of as total_of
 from sharpscope.recipes.criteria import training_losses as training_losses
@@ -37,6 +38,7 @@ __all__ = [
     "build_model",
     "losses",
     "parse_recipe",
+    "predict",
     "summed_loss",
     "total_of",
     "training_losses",

@@ -41,6 +41,11 @@ def losses(recipe: Recipe, dataset: Dataset) -> dict[str, BatchLoss]:
     }
 
 
+def predict(model: MultimodalModel, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return fused logits and target of a batch."""
+    return model(batch), batch["target"]
+
+
 def training_losses(recipe: Recipe) -> BatchLosses:
     """Return what a training step looks at, as sums by name and their weight, in one pass.
 

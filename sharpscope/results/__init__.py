@@ -3,6 +3,7 @@
 Nothing here imports torch: a result can be read, compared and drawn on a machine without it.
 """
 
+from sharpscope.results.contribution import ContributionResult as ContributionResult
 from sharpscope.results.eigen import EigenResult as EigenResult
 from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
@@ -13,6 +14,7 @@ from sharpscope.results.store import save_all as save_all
 from sharpscope.results.trace import TraceResult as TraceResult
 
 __all__ = [
+    "ContributionResult",
     "EigenResult",
     "Outcome",
     "Result",

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 
-from sharpscope.checks import one_of
+from sharpscope.checks import listed, one_of
 from sharpscope.errors import MisuseError
 from sharpscope.results.files import Writer, write_together
 from sharpscope.results.outcome import Outcome
@@ -65,6 +66,20 @@ class Result:
     def advice(self) -> str:
         """What the outcome means and what to change."""
         return self.outcome.advice
+
+    def draw(self, **how: Any) -> Any:
+        """Return the figure of this result; no model and no torch are needed.
+
+        Args:
+            how: As for the function that draws it, such as ``width``.
+
+        Raises:
+            MisuseError: If results of this kind have no figure.
+        """
+        drawing = import_module("sharpscope.figures").DRAWING
+        if self.schema not in drawing:
+            raise MisuseError(f"a {self.schema} result has no figure; {listed(drawing)} have one")
+        return drawing[self.schema]([self], **how)
 
     def to_dict(self, *, arrays: bool = True) -> dict[str, Any]:
         """Return plain JSON types; not finite numbers become ``None``, as the outcome tells.

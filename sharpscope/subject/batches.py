@@ -1,6 +1,7 @@
 """What a batch is: how long, how it becomes a call, how it moves, how it is recognized again."""
 
 import hashlib
+import itertools
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
@@ -133,6 +134,26 @@ def moved(batch: Any, device: torch.device, dtype: torch.dtype | None) -> Any:
         return leaf.to(device) if callable(getattr(leaf, "to", None)) else leaf
 
     return mapped(batch, move)
+
+
+class Again:
+    """What a function walks, as something that can be walked again and again."""
+
+    def __init__(self, walk: Callable[[], Generator[Any]]):
+        self.walk = walk
+
+    def __iter__(self) -> Generator[Any]:
+        return self.walk()
+
+
+class FirstBatch:
+    """The first of some batches, walked when it is asked for: an error comes where others do."""
+
+    def __init__(self, batches: Iterable[Any]):
+        self.batches = batches
+
+    def __iter__(self) -> Generator[Any]:
+        yield from itertools.islice(self.batches, 1)
 
 
 class FirstSamples:

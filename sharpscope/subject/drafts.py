@@ -68,9 +68,11 @@ name = "<cross_entropy, bce_with_logits or mse>"    # <- fill in
 # [loss.unimodal]
 # {modality} = "my_project.losses:{attribute}"
 
-# How good predictions are called, accuracy or auprc; shown, and needed by no measurement:
+# How good predictions are called, accuracy or auprc; and, where the loss is a function of yours,
+# the function (model, batch) that returns (logits, target), for what is measured on predictions:
 # [metric]
 # name = "accuracy"
+# predict = "my_project.models:predict"
 """
 
 _ENCODERS = """\

@@ -10,7 +10,7 @@ from torch import nn
 from sharpscope.checks import one_of
 from sharpscope.datasets import Dataset
 from sharpscope.errors import FactoryError, MisuseError, SpecError
-from sharpscope.recipes import Recipe, build_dataset, build_model, losses
+from sharpscope.recipes import Recipe, build_dataset, build_model, losses, predict
 from sharpscope.subject.factories import Factory
 from sharpscope.subject.specs import SPLITS, Spec
 
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
     def losses(self) -> dict[str, Any]:
-        """Return the arguments of Subject that speak of losses."""
+        """Return the arguments of Subject that speak of losses and predictions."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -70,12 +70,13 @@ class RecipeSource:
         return name, splits[name].batches(_BATCH_SIZE if batch_size is None else batch_size)
 
     def losses(self) -> dict[str, Any]:
-        """Return the arguments of Subject that speak of losses."""
+        """Return the arguments of Subject that speak of losses and predictions."""
         unimodal = losses(self.recipe, self.dataset)
         return {
             "loss": unimodal.pop("fusion"),
             "unimodal": unimodal,
             "unimodal_weight": self.recipe.unimodal_weight,
+            "predict": predict,
         }
 
     def facts(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ class SpecSource:
         return name, batches
 
     def losses(self) -> dict[str, Any]:
-        """Return the arguments of Subject that speak of losses."""
+        """Return the arguments of Subject that speak of losses and predictions."""
         loss = self.spec.loss
         if loss is None:
             raise SpecError(
@@ -144,7 +145,12 @@ class SpecSource:
             "call": loss.call,
             "target": loss.target,
             "unimodal": {name: part.build() for name, part in self.spec.unimodal.items()},
+            "predict": self._predict(),
         }
+
+    def _predict(self) -> Any:
+        factory = self.spec.predict
+        return None if factory is None else factory.function()
 
     def facts(self) -> dict[str, Any]:
         """Return which file it was, its hash, and the metric it names."""

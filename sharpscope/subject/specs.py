@@ -82,6 +82,7 @@ class Spec:
         loss: The fusion loss.
         unimodal: Loss of each modality alone.
         metric: One of ``METRICS``; ``show`` tells it, and no measurement needs it.
+        predict: A function of (model, batch) that returns (logits, target).
         encoders: Module paths or globs of each modality.
     """
 
@@ -95,6 +96,7 @@ class Spec:
     loss: LossSpec | None = None
     unimodal: Mapping[str, LossSpec] = field(default_factory=dict[str, LossSpec])
     metric: str | None = None
+    predict: Factory | None = None
     encoders: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
@@ -133,6 +135,7 @@ def read_spec(path: str | Path) -> Spec:
     factory = model.factory("factory", **model.kwargs())
     if factory is None:
         raise SpecError(f"{path}: [model] has no factory, the function that builds the model")
+    metric = Table(path, "metric", tables.get("metric", {}), ("name", "predict"))
     loss, unimodal = _losses(path, tables.get("loss", {}))
     encoders = Table(path, "encoders", tables.get("encoders", {}))
     return Spec(
@@ -145,7 +148,8 @@ def read_spec(path: str | Path) -> Spec:
         data=_data(path, tables.get("data", {})),
         loss=loss,
         unimodal=unimodal,
-        metric=Table(path, "metric", tables.get("metric", {}), ("name",)).choice("name", METRICS),
+        metric=metric.choice("name", METRICS),
+        predict=metric.factory("predict"),
         encoders={name: encoders.patterns(name) for name in encoders.values},
     )
 

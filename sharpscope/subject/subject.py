@@ -1,7 +1,6 @@
 """What is under the scope: model, replayable batches, losses, modality map, provenance."""
 
 import copy
-import itertools
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpscope.checks import at_least, one_of
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.replay import Tape
 from sharpscope.subject import batches as batching
 from sharpscope.subject.door import check_parameters, measured_device, measured_dtype, original
@@ -24,6 +23,7 @@ from sharpscope.subject.losses import (
 )
 from sharpscope.subject.memory import default_memory
 from sharpscope.subject.owners import assign_owners
+from sharpscope.subject.predictions import Predict, as_predict, encoder_modules
 from sharpscope.subject.proof import Census, prove_still, visits
 from sharpscope.subject.selection import Selection, select
 from sharpscope.subject.still import Held, held_still, only
@@ -46,6 +46,8 @@ class Subject:
             a module, or a list of these. What no encoder owns is ``shared``.
         unimodal: Loss of each modality alone, a ``callable(model, batch)`` each.
         unimodal_weight: λ of the total loss ``L_fusion + λ Σ_m L_m``.
+        predict: ``callable(model, batch)`` that returns (logits, target), for what is measured on
+            predictions; not needed where ``loss`` is a torch loss.
         batch_size: Function from a batch to its number of items; by default the first axis of
             its first tensor.
         call: How a batch becomes a call of the model: ``args``, ``kwargs`` or ``whole``.
@@ -87,6 +89,7 @@ class Subject:
         encoders: Mapping[str, Any],
         unimodal: Mapping[str, Any] | None = None,
         unimodal_weight: float = 1.0,
+        predict: Any = None,
         batch_size: batching.Length | None = None,
         call: str | None = None,
         target: str | None = None,
@@ -116,14 +119,13 @@ class Subject:
         if call is not None:
             one_of("call", call, batching.CALLS)
         self.losses = self._losses(loss, dict(unimodal or {}), unimodal_weight, call, target)
+        self._predict = as_predict(predict, loss, call=call, target=target)
         self.device = measured_device(device, self.model)
         self.dtype, self.notes = measured_dtype(dtype, self.model)
         self.replay = replay
-        if memory is not None:
-            at_least("memory", memory, 0, "bytes")
-        self.memory = memory
+        self.memory = None if memory is None else at_least("memory", memory, 0, "bytes")
         self.notes = (*self.notes, *self.provenance.get("notes", ()))
-        # A criterion may hold class weights, or a state of its own: it stands still as well.
+        # A criterion may hold class weights: it stands still as well.
         criteria = [value for value in (loss,) if isinstance(value, nn.Module)]
         self._stage = nn.ModuleList([self.model, *criteria]) if criteria else self.model
         self._held: Held | None = None
@@ -158,6 +160,31 @@ class Subject:
             )
         return self.losses[one_of("loss", name, self.losses)]
 
+    @property
+    def predict(self) -> Predict:
+        """What gives logits and target of a batch, from model and batch.
+
+        Raises:
+            SubjectError: If nothing tells what the model predicts.
+        """
+        if self._predict is None:
+            spec = self.provenance.get("spec")
+            advice = (
+                f'add predict = "module:function" to [metric] of {spec}'
+                if spec
+                else "pass predict=callable(model, batch) to Subject"
+            )
+            raise SubjectError(
+                "this needs predictions, and a loss that is a callable(model, batch) does not show "
+                f"them: {advice}, which returns a pair (logits, target)"
+            )
+        return self._predict
+
+    def encoder(self, name: str) -> tuple[nn.Module, ...]:
+        """Return the modules of an encoder, topmost first; empty where none is its own."""
+        one_of("modality", name, self.owners.modalities)
+        return encoder_modules(self.model, self.owners, name)
+
     def walk(self) -> Generator[Any]:
         """Yield the batches on the device and in the dtype of the measurement."""
         for batch in self.batches:
@@ -166,7 +193,7 @@ class Subject:
     def excerpt(self) -> "Subject":
         """Return the same model with the first batch alone, for a trial of what a product costs."""
         found = copy.copy(self)
-        found.batches, found.samples = _FirstBatch(self.batches), None
+        found.batches, found.samples = batching.FirstBatch(self.batches), None
         return found
 
     def in_double(self) -> "Subject":
@@ -216,14 +243,18 @@ class Subject:
     def census(self, loss: str = "fusion", *, tape: Tape | None = None) -> Census:
         """Prove that the subject stands still and return what is in its data.
 
-        The second of the two passes fills the ``tape``.
+        The second pass fills the ``tape``.
 
         Raises:
             SubjectError: If it does not, or the data is empty or refused; the cause is named.
         """
         with self.still():
             return prove_still(
-                self.model, _Walk(self), self.loss(loss), length=self.length, tape=tape
+                self.model,
+                batching.Again(self.walk),
+                self.loss(loss),
+                length=self.length,
+                tape=tape,
             )
 
     def visits(
@@ -241,7 +272,7 @@ class Subject:
             skip: Batches at the beginning to leave out.
         """
         chosen = self.loss(loss) if isinstance(loss, str) else loss
-        return visits(self.model, _Walk(self), chosen, tape=tape, skip=skip)
+        return visits(self.model, batching.Again(self.walk), chosen, tape=tape, skip=skip)
 
     def _losses(
         self,
@@ -266,23 +297,3 @@ class Subject:
             parts = {name: made[name] for name in unimodal}
             made["total"] = total_loss(made["fusion"], parts, weight)
         return made
-
-
-class _FirstBatch:
-    """The first of some batches, walked when it is asked for: an error comes where others do."""
-
-    def __init__(self, batches: Iterable[Any]):
-        self.batches = batches
-
-    def __iter__(self) -> Generator[Any]:
-        yield from itertools.islice(self.batches, 1)
-
-
-class _Walk:
-    """The subject's batches as something that can be walked twice."""
-
-    def __init__(self, subject: Subject):
-        self.subject = subject
-
-    def __iter__(self) -> Generator[Any]:
-        return self.subject.walk()

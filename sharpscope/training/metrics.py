@@ -1,15 +1,15 @@
 """How well a trained model predicts: its fused output and each modality's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from sharpscope.datasets import Split
 from sharpscope.models import MultimodalModel
 from sharpscope.modes import evaluating
+from sharpscope.ranking import auprc, auroc, mean
 from sharpscope.recipes import summed_loss
 
 Metrics = dict[str, Any]
@@ -60,39 +60,24 @@ def _scores(logits: Tensor, target: Tensor, classes: Sequence[str], *, ranked: b
     loss = summed_loss(logits.double(), target).item() / target.numel()
     if target.is_floating_point():
         right = ((logits > 0) == (target > 0.5)).double().mean().item()
-        auprc, auroc = _rankings(logits, target, classes)
+        order, truth = logits.numpy(), target.numpy()
+        precisions, areas = auprc(order, truth, classes), auroc(order, truth, classes)
         return {
             "loss": loss,
             "accuracy": right,
-            "macro_auprc": _mean(auprc),
-            "macro_auroc": _mean(auroc),
-            "auprc": auprc,
-            "auroc": auroc,
-            "excluded": [name for name in classes if name not in auprc],
+            "macro_auprc": mean(precisions),
+            "macro_auroc": mean(areas),
+            "auprc": precisions,
+            "auroc": areas,
+            "excluded": [name for name in classes if name not in precisions],
         }
     right = (logits.argmax(1) == target).double().mean().item()
     found = {"loss": loss, "accuracy": right}
     if not ranked:
         return found
-    one_hot = torch.nn.functional.one_hot(target, logits.shape[1])
-    auprc, auroc = _rankings(logits.double().softmax(1), one_hot, classes)
-    return found | {"macro_auprc": _mean(auprc), "macro_auroc": _mean(auroc)}
-
-
-def _rankings(
-    scores: Tensor, truth: Tensor, classes: Sequence[str]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the area under precision-recall and ROC curve of each label that has one."""
-    auprc: dict[str, float] = {}
-    auroc: dict[str, float] = {}
-    for column, name in enumerate(classes):
-        one, positive = truth[:, column].numpy() > 0, int((truth[:, column] > 0).sum())
-        if positive:
-            auprc[name] = float(average_precision_score(one, scores[:, column].numpy()))
-        if 0 < positive < len(truth):
-            auroc[name] = float(roc_auc_score(one, scores[:, column].numpy()))
-    return auprc, auroc
-
-
-def _mean(values: Mapping[str, float]) -> float | None:
-    return sum(values.values()) / len(values) if values else None
+    one_hot = torch.nn.functional.one_hot(target, logits.shape[1]).numpy()
+    order = logits.double().softmax(1).numpy()
+    return found | {
+        "macro_auprc": mean(auprc(order, one_hot, classes)),
+        "macro_auroc": mean(auroc(order, one_hot, classes)),
+    }

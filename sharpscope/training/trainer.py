@@ -13,10 +13,10 @@ from sharpscope.datasets.noise import LabelNoise
 from sharpscope.models import MultimodalModel
 from sharpscope.recipes import Recipe, build_dataset, build_model
 from sharpscope.streams import stream
+from sharpscope.training.heads import fit_heads
 from sharpscope.training.history import Epoch
 from sharpscope.training.keeping import Files
 from sharpscope.training.metrics import Metrics, evaluate
-from sharpscope.training.readout import fit_heads
 from sharpscope.training.run import Run
 
 

@@ -120,7 +120,7 @@ def test_what_a_draft_suggests_in_comments_is_right_as_well(tmp_path: Path):
     suggested = [line for line in draft.splitlines() if re.match(r"# (\w+ = |\[)", line)]
     assert [line.split()[1] for line in suggested] == [
         "kwargs", "prefix", "ignore", "train", "val", "factory", "call", "target",
-        "[loss.unimodal]", "ehr", "[metric]", "name",
+        "[loss.unimodal]", "ehr", "[metric]", "name", "predict",
     ]  # fmt: skip
 
     def without_marks(*chosen: str) -> Path:
@@ -137,7 +137,7 @@ def test_what_a_draft_suggests_in_comments_is_right_as_well(tmp_path: Path):
         read_spec(out)
     spec = read_spec(without_marks(*suggested))
     assert (list(spec.data), list(spec.unimodal)) == (["train", "val", "test"], ["ehr"])
-    assert spec.metric == "accuracy"
+    assert (spec.metric, str(spec.predict)[-8:]) == ("accuracy", 'predict"')
 
 
 def test_a_draft_tells_keys_parts_and_numbers(tmp_path: Path):

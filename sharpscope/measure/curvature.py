@@ -1,16 +1,17 @@
-"""The public functions: each builds a frozen estimator and calls it."""
+"""Traces and eigenvalues."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import Any
 
-from sharpscope.checks import at_least, nearest, one_of
+from sharpscope.checks import at_least, one_of
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Hutchinson, HutchPlusPlus, Sweep, TopEigenvalues, XTrace
 from sharpscope.estimators.cost import Watcher
 from sharpscope.estimators.lanczos import check_k
 from sharpscope.estimators.ways import costs
+from sharpscope.measure.making import made
 from sharpscope.operators import OPERATORS
 from sharpscope.results import EigenResult, TraceResult
 from sharpscope.subject import Subject
@@ -18,7 +19,6 @@ from sharpscope.subject import Subject
 TRACE_METHODS = {"hutch++": HutchPlusPlus, "hutchinson": Hutchinson, "xtrace": XTrace}
 ENGINES = ("native", "pyhessian")
 WAYS = ("auto", "each", "sweep")
-Settings = TypeVar("Settings")
 
 
 def trace(
@@ -66,8 +66,8 @@ def trace(
     else:
         method = one_of("method", method or "hutch++", TRACE_METHODS)
         kind, who = TRACE_METHODS[method], f"with method {method!r}"
-    made = _made(kind, settings, who)
-    return _measured(made, subject, modality, engine, operator, loss, watcher)
+    estimator = made(kind, settings, who)
+    return _measured(estimator, subject, modality, engine, operator, loss, watcher)
 
 
 def traces(
@@ -134,7 +134,7 @@ def swept(
 
     Arguments and errors are those of ``traces``.
     """
-    sweep = _made(Sweep, settings, "of several encoders")
+    sweep = made(Sweep, settings, "of several encoders")
     chosen = OPERATORS[one_of("operator", operator, OPERATORS)]
     for name in names:
         one_of("modality", name, subject.parts, "of several encoders")
@@ -223,8 +223,8 @@ def eigenvalues(
         # Before the budget is looked at, which no number of products would satisfy.
         check_k(at_least("k", k, 1), subject.select(modality).dim, modality)
         kind, settings = TopEigenvalues, settings | {"k": k}
-    made = _made(kind, settings, f"with engine {engine!r}")
-    return _measured(made, subject, modality, engine, operator, loss, watcher)
+    estimator = made(kind, settings, f"with engine {engine!r}")
+    return _measured(estimator, subject, modality, engine, operator, loss, watcher)
 
 
 def _measured(
@@ -242,14 +242,3 @@ def _measured(
         return estimator(subject, modality, loss=loss, watcher=watcher)
     chosen = OPERATORS[one_of("operator", operator, OPERATORS)]
     return estimator(chosen(subject, modality, loss=loss), watcher=watcher)
-
-
-def _made(kind: type[Settings], settings: dict[str, Any], who: str) -> Settings:
-    """Return the estimator with these settings, each of which it must have."""
-    known = [entry.name for entry in fields(kind)]  # pyright: ignore[reportArgumentType]
-    for name in settings:
-        if name not in known:
-            raise MisuseError(
-                f"{name} is no setting ({who}){nearest(name, known)}; there are {', '.join(known)}"
-            )
-    return kind(**settings)

@@ -17,8 +17,8 @@ def fit_heads(model: MultimodalModel, split: Split) -> None:
     """Fit each unimodal head on its encoder's fixed embeddings; change nothing else.
 
     A method that trains on the fused loss alone leaves the heads at their initial values, and their
-    predictions would say nothing about the encoders. This is the linear read-out: penalized
-    logistic regression by L-BFGS, from zero, so that it has one answer.
+    predictions would say nothing about the encoders. The fit is a penalized logistic regression by
+    L-BFGS, from zero, so that it has one answer.
 
     Args:
         model: Its heads are fitted in place.

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from sharpscope.recipes import build_dataset, build_model, parse_recipe
 from sharpscope.training import fit_heads
-from sharpscope.training.readout import PENALTY
+from sharpscope.training.heads import PENALTY
 
 
 def test_only_heads_move_and_they_reach_the_minimum():

@@ -1,0 +1,98 @@
+"""How good predictions are, and how far that would move with other items of the same kind."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from sharpscope.ranking import auprc, mean
+
+# Ranking items anew is dear: so many replicates say its error to a twentieth.
+_RANKED = 200
+_BLOCK = 2**24  # counts held at once
+
+
+class Scored(NamedTuple):
+    """A score with its standard error over items, and its replicates to pair it with others."""
+
+    value: float | None
+    error: float | None
+    replicates: np.ndarray
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """Replicates of a split: items drawn with replacement, the same ones for every score.
+
+    Args:
+        items: In the split.
+        replicates: How many are drawn.
+        seed: Of the draws.
+    """
+
+    items: int
+    replicates: int
+    seed: int
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Return the means of rows of values per item, ``[rows, items]``, by replicate."""
+        found = [counts @ values.T / self.items for counts in self._counts(self.replicates)]
+        return np.concatenate(found)
+
+    def each(self, score: Callable[[np.ndarray], float], *, most: int) -> np.ndarray:
+        """Return a score of weighted items for each of the first replicates."""
+        return np.array(
+            [
+                score(weights)
+                for block in self._counts(min(most, self.replicates))
+                for weights in block
+            ]
+        )
+
+    def _counts(self, replicates: int) -> Generator[np.ndarray]:
+        generator = np.random.default_rng(self.seed)
+        size = max(1, _BLOCK // self.items)
+        for start in range(0, replicates, size):
+            count = min(size, replicates - start)
+            even = np.full(self.items, 1 / self.items)
+            yield generator.multinomial(self.items, even, size=count).astype(np.float32)
+
+
+def score(logits: np.ndarray, target: np.ndarray, drawn: Bootstrap, names: Sequence[str]) -> Scored:
+    """Return the accuracy over classes, or the mean average precision over labels.
+
+    Args:
+        logits: ``[items, outputs]``.
+        target: Classes ``[items]`` or labels ``[items, outputs]``.
+        drawn: The replicates.
+        names: Of the outputs.
+    """
+    if target.ndim == 1:
+        right = (logits.argmax(1) == target).astype(np.float32)
+        return scored(float(right.mean(dtype=np.float64)), drawn.means(right[None])[:, 0])
+
+    def ranked(weights: np.ndarray | None = None) -> float:
+        value = mean(auprc(logits, target, names, weights))
+        return float("nan") if value is None else value
+
+    return scored(ranked(), drawn.each(ranked, most=_RANKED))
+
+
+def scored(value: float, replicates: np.ndarray) -> Scored:
+    """Return a value with the deviation of its replicates."""
+    if not np.isfinite(value):
+        return Scored(None, None, replicates)
+    return Scored(value, deviation(replicates), replicates)
+
+
+def deviation(replicates: np.ndarray) -> float | None:
+    """Return the standard deviation of replicates; None below two of them."""
+    return float(replicates.std(ddof=1)) if len(replicates) > 1 else None
+
+
+def difference(one: Scored, two: Scored) -> tuple[float | None, float | None]:
+    """Return how far the first score is above the second, and its paired error."""
+    if one.value is None or two.value is None:
+        return None, None
+    return one.value - two.value, deviation(one.replicates - two.replicates)

@@ -1,0 +1,112 @@
+"""Bars of what each modality contributes: shares, metrics, alignment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
+from sharpscope.results.contribution import ContributionResult
+
+_METRICS = {"accuracy": "accuracy", "macro_auprc": "mean average precision"}
+_ROW = 1.75  # inches
+_KINDS = {
+    "without": "without it",
+    "alone": "it alone",
+    "readout": "readout",
+    "probe": "probe",
+}
+
+
+def draw_contribution(results: Sequence[ContributionResult], *, width: str = "text") -> Figure:
+    """Return bars of shares, metrics and alignment, one row per checkpoint, one scale for all.
+
+    Error bars are one standard error over the data.
+
+    Args:
+        results: Of one or several checkpoints.
+        width: ``text`` (NeurIPS, ICLR) or ``page`` (both columns).
+    """
+    with looks():
+        figure = Figure(figsize=(WIDTHS[width], _ROW * len(results) + 0.25), layout="constrained")
+        axes = figure.subplots(
+            len(results), 3, squeeze=False, sharey="col", width_ratios=[1, 2.4, 1]
+        )
+        names = list(dict.fromkeys(name for result in results for name in result.modalities))
+        for row, result in zip(axes, results, strict=True):
+            _shares(row[0], result, names)
+            _metrics(row[1], result, names)
+            _alignment(row[2], result, names)
+            if len(results) > 1:
+                row[1].set_title(result.tag or "", loc="center")
+        handles, labels = axes[0][1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        return figure
+
+
+def _shares(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:
+    _bars(axes, [(name, name, result.shares, result.share_error) for name in names], names)
+    axes.axhline(1 / len(result.modalities), color="0.4", linestyle=":", linewidth=0.8)
+    axes.set_ylabel(f"Shapley share of {_kind(result)}")
+
+
+def _metrics(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:
+    shown = [kind for kind in _KINDS if getattr(result, kind)]
+    if len(result.modalities) == 2:  # one alone is the other one masked
+        shown.remove("alone")
+    bars = [
+        (_KINDS[kind], name, getattr(result, kind), getattr(result, f"{kind}_error"))
+        for kind in shown
+        for name in names
+    ]
+    _bars(axes, bars, names)
+    if result.whole is not None:
+        axes.axhline(
+            result.whole, color="black", linestyle="--", linewidth=0.8, label="all modalities"
+        )
+    axes.set_ylabel(f"{_METRICS[result.metric]}, {result.provenance.get('split', 'data')}")
+
+
+def _alignment(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:
+    _bars(axes, [(n, n, result.alignment, result.alignment_error) for n in names], names)
+    axes.axhline(0, color="black", linewidth=0.6)
+    axes.set_ylabel("alignment γ (cosine)")
+
+
+Bar = tuple[str, str, Mapping[str, "float | None"], Mapping[str, "float | None"]]
+
+
+def _bars(axes: Any, bars: Sequence[Bar], names: Sequence[str]) -> None:
+    """Draw bars in groups, each with its error; what was not measured leaves its place empty."""
+    groups = list(dict.fromkeys(group for group, *_ in bars))
+    single = all(group == name for group, name, *_ in bars)
+    step = 0.8 if single else 0.8 / len(names)
+    told: set[str] = set()
+    for group, name, values, errors in bars:
+        value, error = values.get(name), errors.get(name)
+        if value is None:
+            continue
+        place = groups.index(group) + (
+            0.0 if single else (names.index(name) - (len(names) - 1) / 2) * step
+        )
+        axes.bar(
+            place,
+            value,
+            step * 0.92,
+            yerr=error,
+            color=color_of(name, names),
+            hatch=hatch_of(name, names),
+            edgecolor="white",
+            linewidth=0,
+            error_kw={"elinewidth": 0.8, "ecolor": "black"},
+            label=None if name in told else name,
+        )
+        told.add(name)
+    axes.set_xticks(np.arange(len(groups)), groups)
+    axes.margins(x=0.08)
+
+
+def _kind(result: ContributionResult) -> str:
+    kind = str(result.settings.get("kind", "accuracy"))
+    return {"neg_loss": "-loss", "true_prob": "P(true)"}.get(kind, kind)

@@ -1,0 +1,21 @@
+"""The public functions: each builds a frozen estimator and calls it."""
+
+from sharpscope.measure.contributions import contribution as contribution
+from sharpscope.measure.curvature import ENGINES as ENGINES
+from sharpscope.measure.curvature import TRACE_METHODS as TRACE_METHODS
+from sharpscope.measure.curvature import WAYS as WAYS
+from sharpscope.measure.curvature import eigenvalues as eigenvalues
+from sharpscope.measure.curvature import swept as swept
+from sharpscope.measure.curvature import trace as trace
+from sharpscope.measure.curvature import traces as traces
+
+__all__ = [
+    "ENGINES",
+    "TRACE_METHODS",
+    "WAYS",
+    "contribution",
+    "eigenvalues",
+    "swept",
+    "trace",
+    "traces",
+]
