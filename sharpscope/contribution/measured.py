@@ -89,6 +89,7 @@ class Contribution:
                 _check_same(subject, other)
         tell = watcher or (lambda _: None)
         names = subject.owners.modalities
+        _ = subject.predict  # refused before any work where nothing tells what is predicted
         sets = needed(names)
         with subject.still():
             tell("checking that the model stands still")

@@ -89,7 +89,8 @@ def test_every_command_has_help_and_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), commands(), ids=list(COMMANDS))
 def test_every_option_has_help_and_shows_its_default(name: str, command: click.Command) -> None:
     # These have no default: nothing is saved, set or looked for until they are given.
-    bare = {"--spec", "--set"} | ({"--out"} if name in ("trace", "eigen") else set[str]())
+    measuring = ("trace", "eigen", "contribution")
+    bare = {"--spec", "--set", "--figure"} | ({"--out"} if name in measuring else set[str]())
     context = click.Context(command, show_default=True)
     for option in command.params:
         if isinstance(option, click.Option):
@@ -126,10 +127,11 @@ def test_measuring_commands_share_their_options() -> None:
         "--quiet",
         "--debug",
     }
+    of_encoders = {"--modality", "--loss", "--rtol", "--budget", "--max-seconds"}
     found = dict(commands())
-    for name in ("trace", "eigen"):
+    for name in ("trace", "eigen", "contribution"):
         options = {opt for option in found[name].params for opt in option.opts}
-        assert shared <= options
+        assert shared - (of_encoders if name == "contribution" else set[str]()) <= options
 
 
 def test_unknown_command_names_the_nearest() -> None:

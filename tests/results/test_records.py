@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import EigenResult, Outcome, Result, TraceResult, load, save_all
+from sharpscope.results import (
+    ContributionResult,
+    EigenResult,
+    Outcome,
+    Result,
+    TraceResult,
+    load,
+    save_all,
+)
 
 COMMON: dict[str, Any] = {
     "modality": "cxr",
@@ -54,6 +62,44 @@ def an_eigen(**changes: Any) -> EigenResult:
         "vectors": np.arange(6.0).reshape(2, 3),
     }
     return EigenResult(**(COMMON | own | changes))
+
+
+def a_contribution(**changes: Any) -> ContributionResult:
+    def pair(ehr: float, cxr: float) -> dict[str, float]:
+        return {"ehr": ehr, "cxr": cxr}
+
+    own: dict[str, Any] = {
+        "modality": "ehr+cxr",
+        "outcome": Outcome.COMPLETED,
+        "method": "Shapley values of masked predictions",
+        "matvecs": 0.0,
+        "settings": {"kind": "accuracy", "mask": "zero_input"},
+        "provenance": {"split": "test", "checkpoint": "late.pt"},
+        "metric": "accuracy",
+        "performance": {"": 0.1, "ehr": 0.6, "cxr": 0.5, "ehr+cxr": 0.9},
+        "shapley": pair(0.45, 0.35),
+        "shapley_error": pair(0.01, 0.01),
+        "shares": pair(0.7, 0.3),
+        "share_error": pair(0.02, 0.02),
+        "share_interval": {"ehr": (0.66, 0.74), "cxr": (0.26, 0.34)},
+        "interactions": {"ehr+cxr": -0.1},
+        "whole": 0.9,
+        "whole_error": 0.01,
+        "without": pair(0.5, 0.6),
+        "without_error": pair(0.03, 0.03),
+        "drop": pair(0.4, 0.3),
+        "drop_error": pair(0.03, 0.03),
+        "alone": pair(0.6, 0.5),
+        "alone_error": pair(0.03, 0.03),
+        "readout": pair(0.55, 0.45),
+        "readout_error": pair(0.03, 0.03),
+        "probe": pair(0.8, 0.75),
+        "probe_error": pair(0.02, 0.02),
+        "probe_strength": pair(1.0, 0.1),
+        "alignment": pair(0.9, -0.2),
+        "alignment_error": pair(0.05, 0.1),
+    }
+    return ContributionResult(**(COMMON | own | changes))
 
 
 def test_reprs_say_the_value_the_method_and_the_cost():
@@ -189,7 +235,7 @@ def test_the_npz_is_no_place_for_the_json(tmp_path: Path):
     [
         ("{", "x.json is not a sharpscope result: it is not JSON"),
         ("\xff\xfe", "x.json is not a sharpscope result: it is not JSON"),
-        ("[]", "schema must be 'sharpscope/trace' or 'sharpscope/eigen'; got None"),
+        ("[]", "'sharpscope/eigen' or 'sharpscope/contribution'; got None"),
         ('{"schema": "other/trace"}', "must be .*; got 'other/trace'"),
         ('{"schema": ["sharpscope/trace"]}', r"must be .*; got \['sharpscope/trace'\]"),
         (

@@ -1,0 +1,61 @@
+"""What every kind of result keeps to; a new one joins with one line."""
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sharpscope.errors import MisuseError
+from sharpscope.results import Result, load
+from tests.results.test_records import a_contribution, a_trace, an_eigen
+
+MEMBERS: tuple[Callable[..., Result], ...] = (
+    a_trace,
+    an_eigen,
+    a_contribution,
+)
+PROMISED = (
+    "schema version modality parameters samples loss loss_value outcome advice method matvecs "
+    "seconds seed settings provenance notes tag"
+)
+
+
+@pytest.fixture(params=MEMBERS, ids=lambda make: make.__name__)
+def make(request: pytest.FixtureRequest) -> Callable[..., Result]:
+    return request.param
+
+
+def test_it_comes_back_equal(make: Callable[..., Result], tmp_path: Path):
+    result = make(tag="late")
+    assert load(result.save(tmp_path / "x.json")) == result
+    assert type(result).from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_its_json_has_what_the_design_promises(make: Callable[..., Result]):
+    found = json.loads(json.dumps(make().to_dict(), allow_nan=False))
+    assert set(PROMISED.split()) <= set(found)
+    assert found["schema"].startswith("sharpscope/")
+    assert found["advice"].endswith(".")
+
+
+def test_unknown_and_missing_fields_are_told(make: Callable[..., Result]):
+    content = make().to_dict()
+    with pytest.raises(MisuseError, match="result has no field 'more': it was written by version"):
+        type(make()).from_dict(content | {"more": 1})
+    with pytest.raises(MisuseError, match="result needs the field 'seconds'"):
+        type(make()).from_dict({key: v for key, v in content.items() if key != "seconds"})
+
+
+def test_every_field_is_documented(make: Callable[..., Result]):
+    kind = type(make())
+    text = f"{Result.__doc__}{kind.__doc__}"
+    assert [f.name for f in fields(kind) if f"        {f.name}: " not in text] == []
+
+
+def test_its_repr_is_one_line_with_the_cost(make: Callable[..., Result]):
+    text = repr(make())
+    assert "\n" not in text
+    assert text.startswith(f"{type(make()).__name__}(")
+    assert text.endswith("12.3 s)")
