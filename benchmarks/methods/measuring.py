@@ -1,11 +1,11 @@
-"""Measure what was trained: readout, probe, trace and λ_max; traces at matched train loss.
+"""Measure what was trained: readout, probe, trace, λ_max; traces of epochs that match late fusion.
 
 Every run is one line of a file under benchmarks/results, so that it begins again where it stopped.
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from sharpscope.training.run import Run, cuts
 from sharpscope.training.stepping import Tally
 
 RESULTS = Path(__file__).parents[1] / "results"
+AGAINST = "late"
 TRACE_RTOL, EIGEN_RTOL = 0.05, 0.05
 # Between two steps in which played passes are compared with plain ones, twice every=10.
 COUNTED = range(33, 53)
@@ -94,17 +95,15 @@ def measured(row: Row, dataset: str, seed: int, rho: float | None) -> dict[str, 
     }
 
 
-def matched(path: Path, target: float, curve: list[float]) -> dict[str, Any]:
-    """Return traces at the kept checkpoints before and after the train loss falls to a target."""
+def crossing(curve: Sequence[float], target: float) -> list[int]:
+    """Return the epochs between which the train loss first falls to a target, or the one at it."""
     after = next(place for place, loss in enumerate(curve) if loss <= target)
-    places = [after] if after == 0 or curve[after] == target else [after - 1, after]
-    kept = epochs(path)
-    return {
-        "target": target,
-        "epochs": [place + 1 for place in places],
-        "losses": [curve[place] for place in places],
-        "traces": [curvature(kept[place], eigen=False)["trace"] for place in places],
-    }
+    return [after] if after == 0 or curve[after] == target else [after - 1, after]
+
+
+def target(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the least train loss that two runs both reach."""
+    return max(min(one), min(other))
 
 
 def flops(row: Row, dataset: str, rho: float | None) -> float:
@@ -144,15 +143,18 @@ def main() -> None:
         for row in ROWS:
             if (row.name, seed) not in lines.found:
                 lines.add((row.name, seed), measured(row, dataset, seed, radii[row.name]))
-        found = {row.name: lines.found[row.name, seed] for row in ROWS}
-        # The largest loss that a method ends with: every other one passes it on its way.
-        target = max(min(entry["curve"]) for entry in found.values())
+        curves = {row.name: lines.found[row.name, seed]["curve"] for row in ROWS}
+        wanted: set[tuple[str, int]] = set()
         for row in ROWS:
-            key = (row.name, seed, "matched")
-            if key not in lines.found:
-                curve = found[row.name]["curve"]
-                path = row.path(dataset, seed, radii[row.name])
-                lines.add(key, matched(path, target, curve))
+            met = target(curves[row.name], curves[AGAINST])
+            for name in (row.name, AGAINST):
+                wanted |= {(name, place) for place in crossing(curves[name], met)}
+        for row in ROWS:
+            kept = epochs(row.path(dataset, seed, radii[row.name]))
+            for name, place in sorted(wanted):
+                key = (row.name, seed, place)
+                if name == row.name and key not in lines.found:
+                    lines.add(key, curvature(kept[place], eigen=False))
 
 
 if __name__ == "__main__":

@@ -65,10 +65,7 @@ def test_a_foreign_checkpoint_with_one_split_has_no_probes(tmp_path: Path) -> No
     text = done("contribution", theirs.checkpoint, "--spec", theirs.spec, *FAST)
     flat = " ".join(text.split())
     assert "No probes: they need the splits train and val." in flat
-    assert (
-        f"No alignment of ehr, cxr, which has no loss of its own: add [loss.unimodal] to {theirs.spec}."
-        in flat
-    )
+    assert "which has no loss of its own: add [loss.unimodal] to" in flat
     assert re.search(r"^ehr .* –$", text, re.MULTILINE)
 
 
