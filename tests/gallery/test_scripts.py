@@ -15,6 +15,7 @@ RUN = "-m torch.distributed.run --standalone --nproc-per-node 2"
     ("command", "said"),
     [
         ("gallery/plain_loop.py", "epoch 5"),
+        ("gallery/lightning_loop.py", "60 steps, the same weights as a plain loop bit for bit"),
         pytest.param(
             f"{RUN} gallery/two_processes.py",
             "2 processes agree",
