@@ -94,6 +94,7 @@ def command(
             mask=mask,
             normalize=normalize,
             bootstrap=bootstrap,
+            probes=probes,
             seed=request.seed,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sharpscope.errors import SubjectError
 from sharpscope.subject import Selection, Subject
 
 
@@ -44,45 +45,56 @@ class _Pair:
     terms: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
 
 
-def alignments(subject: Subject, names: Sequence[str]) -> dict[str, Alignment]:
-    """Return the alignment of each encoder, from two passes over the data.
+def alignments(subject: Subject, names: Sequence[str]) -> dict[str, Alignment | str]:
+    """Return the alignment of each encoder, or why it has none, from two passes over the data.
 
     The first adds the gradients up, the second compares each batch's with the sums: leaving a
     batch out then needs no more than dot products. The subject is held still by the caller.
     """
-    found: dict[str, Alignment] = {}
+    found: dict[str, Alignment | str] = {}
     for name in names:
-        selection = subject.select(name)
-        with subject.studying(selection):
-            zero = torch.zeros(selection.dim, dtype=torch.float64, device=subject.device)
-            pair, weights = _Pair(zero, zero.clone()), [0.0, 0.0]
-            for a, b, weight in _gradients(subject, selection):
-                pair.fusion += a
-                pair.unimodal += b
-                weights = [x + w for x, w in zip(weights, weight, strict=True)]
-            for a, b, _ in _gradients(subject, selection):
-                pair.terms.append(_products(pair, a, b))
-        found[name] = _alignment(pair, weights)
+        try:
+            found[name] = _alignment_of(subject, name)
+        except SubjectError as error:
+            found[name] = str(error)
     return found
+
+
+def _alignment_of(subject: Subject, name: str) -> Alignment:
+    selection = subject.select(name)
+    with subject.studying(selection):
+        zero = torch.zeros(selection.dim, dtype=torch.float64, device=subject.device)
+        pair, weights = _Pair(zero, zero.clone()), [0.0, 0.0]
+        for a, b, weight in _gradients(subject, selection):
+            pair.fusion += a
+            pair.unimodal += b
+            weights = [x + w for x, w in zip(weights, weight, strict=True)]
+        for a, b, _ in _gradients(subject, selection):
+            pair.terms.append(_products(pair, a, b))
+    return _alignment(pair, weights)
 
 
 def _gradients(
     subject: Subject, selection: Selection
 ) -> Generator[tuple[Tensor, Tensor, list[float]]]:
     """Yield each batch's gradient sums of the fusion loss and the unimodal one, and the weights."""
-    for batch in subject.walk():
+    walks = [subject.visits(loss) for loss in ("fusion", selection.name)]
+    for visited in zip(*walks, strict=True):
         both: list[Tensor] = []
-        weights: list[float] = []
-        for loss in ("fusion", selection.name):
-            value = subject.loss(loss)(subject.model, batch)
+        for loss, (number, _, value) in zip(("fusion", selection.name), visited, strict=True):
             gradient = (
                 torch.autograd.grad(value.total, selection.parameters, allow_unused=True)
                 if value.total.requires_grad
                 else [None] * len(selection.parameters)
             )
-            both.append(selection.flatten(gradient).double())
-            weights.append(value.weight)
-        yield both[0], both[1], weights
+            flat = selection.flatten(gradient).double()
+            if not bool(torch.isfinite(flat).all() and torch.isfinite(value.total)):
+                raise SubjectError(
+                    f"batch {number}: the {loss} loss or its gradient over the encoder of "
+                    f"{selection.name!r} is not finite"
+                )
+            both.append(flat)
+        yield both[0], both[1], [value.weight for _, _, value in visited]
 
 
 def _products(pair: _Pair, a: Tensor, b: Tensor) -> tuple[float, ...]:
@@ -101,7 +113,7 @@ def _cosine(dot: float, one: float, two: float) -> float | None:
 def _alignment(pair: _Pair, weights: Sequence[float]) -> Alignment:
     dot = float(pair.fusion @ pair.unimodal)
     one, two = float(pair.fusion @ pair.fusion), float(pair.unimodal @ pair.unimodal)
-    norms = [math.sqrt(s) / w for s, w in zip((one, two), weights, strict=True)]
+    norms = [math.sqrt(s) / w if w else 0.0 for s, w in zip((one, two), weights, strict=True)]
     value = _cosine(dot, norms[0] and one, norms[1] and two)
     left_out = [
         _cosine(dot - ab - ba + bb, max(0.0, one - 2 * aa + a2), max(0.0, two - 2 * ob + b2))

@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.contribution.alignment import Alignment, alignments
+from sharpscope.contribution.features import Held, features_of
 from sharpscope.contribution.parts import Parts, needed
 from sharpscope.contribution.passes import look
 from sharpscope.contribution.probe import probe
 from sharpscope.contribution.scores import Bootstrap, deviation
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.optim.performance import KINDS, scored
 from sharpscope.recipes import Recipe
 from sharpscope.replay import MASKS
@@ -40,6 +42,7 @@ class Contribution:
             ``mean_feature``, the mean over the split.
         normalize: From Shapley values to shares: ``clip``, ``raw`` or ``softmax``.
         bootstrap: Replicates behind each error.
+        probes: Whether probes are fitted, where the splits for it are given.
         seed: Of the replicates.
 
     Raises:
@@ -54,6 +57,7 @@ class Contribution:
     mask: str = "zero_input"
     normalize: str = "clip"
     bootstrap: int = 2000
+    probes: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -84,9 +88,9 @@ class Contribution:
             SubjectError: If the subject does not stand still, or does not show its predictions.
         """
         began = time.perf_counter()
-        for other in (train, val):
+        for name, other in (("train", train), ("val", val)):
             if other is not None:
-                _check_same(subject, other)
+                _check_same(name, subject, other)
         tell = watcher or (lambda _: None)
         names = subject.owners.modalities
         _ = subject.predict  # refused before any work where nothing tells what is predicted
@@ -98,9 +102,11 @@ class Contribution:
             seen = look(subject, sets, mask=self.mask)
             tell("comparing gradients")
             losses = [name for name in names if name in subject.losses]
-            aligned = alignments(subject, losses)
+            told = alignments(subject, losses)
+        aligned = {name: one for name, one in told.items() if isinstance(one, Alignment)}
         drawn = Bootstrap(len(seen.target), self.bootstrap, self._stream())
         notes = [*subject.notes, *seen.notes, *_missing(names, losses, subject)]
+        notes += [f"No alignment of {n}: {one}." for n, one in told.items() if n not in aligned]
         parts = Parts(names, seen, drawn)
         found = self._shapley(parts)
         probes: dict[str, Any] = {}
@@ -112,9 +118,11 @@ class Contribution:
         if len(names) > EXACT:
             notes.append(
                 f"There are more than {EXACT} modalities: orders of arrival were drawn, and the "
-                "readouts are split by these."
+                "readouts are split by these. The errors of the shares leave that out."
             )
-        if train is None or val is None:
+        if not self.probes:
+            pass
+        elif train is None or val is None:
             notes.append("No probes: they need the splits train and val.")
         else:
             probes, more = self._probes(parts, subject, train, val, tell)
@@ -183,32 +191,36 @@ class Contribution:
         self, parts: "Parts", subject: Subject, train: Subject, val: Subject, tell: Tell
     ) -> tuple[dict[str, Any], list[str]]:
         """Return the scores of fresh probes, and notes."""
-        features = {"measured": (parts.seen.features, parts.target)}
-        everything = [frozenset(parts.names)]
-        for split, other in (("train", train), ("val", val)):
+        held: dict[str, Held] = {}
+        for split, other in (("measured", subject), ("train", train), ("val", val)):
             tell(f"features of the {split} split")
-            with other.still():
-                other.census()
-                found = look(other, everything, mask="zero_feature")
-            features[split] = found.features, found.target.numpy()
+            try:
+                held[split] = features_of(other)
+            except SubjectError as error:
+                raise SubjectError(f"the {split} split, which probes need: {error}") from error
+        if len({one.target.ndim for one in held.values()}) > 1:
+            raise MisuseError("train and val must have targets like those of the data measured")
         table: dict[str, dict[str, float | None]] = {
             key: {} for key in ("probe", "probe_error", "probe_strength")
         }
         notes: list[str] = []
         for name in parts.names:
-            if any(name not in held for held, _ in features.values()):
-                notes.append(f"No probe of {name}: its encoder shows no features, a row per item.")
+            why = [one.missing[name] for one in held.values() if name in one.missing]
+            x = {split: one.features[name] for split, one in held.items() if not why}
+            if len({values.shape[1] for values in x.values()}) > 1:
+                why = ["its features differ in width from split to split"]
+            if why:
+                notes.append(f"No probe of {name}: {why[0]}.")
                 continue
             tell(f"fitting a probe on the features of {name}")
-            x = {split: held[name].numpy() for split, (held, _) in features.items()}
             done = probe(
-                (x["train"], features["train"][1]), (x["val"], features["val"][1]), x["measured"]
+                (x["train"], held["train"].target), (x["val"], held["val"].target), x["measured"]
             )
             told = parts.score(done.logits)
             table["probe"][name], table["probe_error"][name] = told.value, told.error
             table["probe_strength"][name] = done.strength
             if done.edge:
-                notes.append(f"The probe of {name} chose the last penalty tried.")
+                notes.append(f"The probe of {name} chose the {done.edge} penalty tried.")
             if not done.converged:
                 notes.append(f"The probe of {name} did not converge in all its steps.")
         return table, notes
@@ -250,10 +262,15 @@ def _provenance(subject: Subject, census: Census) -> dict[str, Any]:
     return measured_on(subject, census, subject.device, subject.dtype or parameter.dtype)
 
 
-def _check_same(subject: Subject, other: Subject) -> None:
+def _check_same(split: str, subject: Subject, other: Any) -> None:
     """Refuse probes on the features of another model."""
-    if subject.owners.modalities != other.owners.modalities:
+    if not isinstance(other, Subject):
+        raise MisuseError(f"{split} must be a Subject; got {type(other).__name__}")
+    ours, theirs = subject.model.state_dict(), other.model.state_dict()
+    if ours.keys() != theirs.keys() or not all(
+        torch.equal(ours[name], theirs[name]) if isinstance(ours[name], Tensor) else True
+        for name in ours
+    ):
         raise MisuseError(
-            "train and val must be the same model on other data: their modalities are "
-            f"{', '.join(other.owners.modalities)} and not {', '.join(subject.owners.modalities)}"
+            f"{split} must be the same model on other data; its parameters are other ones"
         )

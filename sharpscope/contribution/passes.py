@@ -1,20 +1,22 @@
-"""One walk over the data: logits with each set of modalities present, and features."""
+"""One walk over the data: the logits with each set of modalities present."""
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sharpscope.errors import MisuseError, SubjectError
-from sharpscope.replay import MaskedPasses, Reel
+from sharpscope.contribution.inputs import Places
+from sharpscope.errors import MisuseError, SharpscopeError, SubjectError
+from sharpscope.replay import MaskedPasses
 from sharpscope.subject import Subject
 
 Present = frozenset[str]
 
-IN_FULL = (
+# Up to so many modalities every set is run in full, which needs no comparison.
+_IN_FULL = 3
+NOT_PLAYED = (
     "Features were not played back: those of an encoder depend on what is masked, so that every "
     "set of modalities was run in full."
 )
@@ -27,157 +29,155 @@ class Seen:
     Attributes:
         logits: Per set of modalities present, ``[items, outputs]`` in float64 on CPU.
         target: Classes ``[items]`` or labels ``[items, outputs]``.
-        features: Of each modality, ``[items, numbers]``, where its encoder shows them.
         notes: Sentences for the reader.
     """
 
     logits: Mapping[Present, Tensor]
     target: Tensor
-    features: Mapping[str, Tensor]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def look(subject: Subject, sets: Sequence[Present], *, mask: str) -> Seen:
-    """Return logits for each set of modalities, encoders run once for all of them.
+    """Return logits for each set of modalities; the subject is held still by the caller.
 
-    The subject is held still by the caller.
+    Of many modalities each encoder runs once on a batch and once on its masked inputs, which is
+    compared with full passes in every batch.
 
     Raises:
         MisuseError: If a modality cannot be masked that way.
-        SubjectError: If the model's predictions cannot be read.
+        SubjectError: If the model's predictions cannot be read or are not finite.
     """
     names = subject.owners.modalities
     modules = {name: subject.encoder(name) for name in names}
+    places = Places(subject, modules) if mask == "zero_input" else None
     means = _means(subject, modules) if mask == "mean_feature" else {}
-    logits: dict[Present, list[Tensor]] = {present: [] for present in sets}
-    targets: list[Tensor] = []
-    features: dict[str, list[Tensor]] = {name: [] for name in names}
-    replay = True
-    for number, batch in enumerate(subject.walk()):
-        one = _Batch(subject, modules, batch)
-        passes = MaskedPasses(
-            one.run, modules, change=_change(mask, means), replay=replay and subject.replay
-        )
-        with torch.no_grad():
-            if number == 0 and passes.replay:
-                some = [frozenset(names) - {name} for name in names]
-                passes.replay = replay = all(map(passes.agrees, [frozenset[str](), *some]))
-            found = {present: passes(present) for present in sets}
-            keep = _counted(one.target)
-            for present, values in found.items():
-                logits[present].append(values[keep].double().cpu())
-            targets.append(one.target[keep].cpu())
-            for name in names if any(modules.values()) else ():
-                values = _features(passes.real, name, len(keep))
-                if values is not None:
-                    features[name].append(values[keep].double().cpu())
-    whole = torch.cat(targets)
-    told = {
-        name: torch.cat(parts)
-        for name, parts in features.items()
-        if len(parts) == len(targets) and len({p.shape[1] for p in parts}) == 1
-    }
-    joined = {present: torch.cat(parts) for present, parts in logits.items()}
-    return Seen(
-        logits=joined,
-        target=whole,
-        features=told,
-        notes=() if replay or not subject.replay else (IN_FULL,),
-    )
+    asked = subject.replay and len(names) > _IN_FULL and all(modules.values())
+    for replay in (True, False) if asked else (False,):
+        logits: dict[Present, list[Tensor]] = {present: [] for present in sets}
+        targets: list[Tensor] = []
+        agrees = True
+        for number, batch in enumerate(subject.walk(), start=1):
+            one = Batch(subject, batch, number, places)
+            passes = MaskedPasses(one.run, modules, change=_change(mask, means), replay=replay)
+            with torch.no_grad():
+                for present in sets:
+                    one.masked = [name for name in names if name not in present]
+                    values = one.checked(lambda present=present, passes=passes: passes(present))
+                    logits[present].append(values[one.counted].double().cpu())
+                single = [frozenset(names) - {name} for name in names]
+                agrees = not replay or all(map(passes.agrees, [frozenset[str](), *single]))
+            targets.append(one.target[one.counted].cpu())
+            if not agrees:
+                break  # what was played so far may be as wrong
+        if agrees:
+            joined = {present: torch.cat(parts) for present, parts in logits.items()}
+            notes = (NOT_PLAYED,) if asked and not replay else ()
+            return Seen(logits=joined, target=torch.cat(targets), notes=notes)
+    raise AssertionError("full passes need no comparison")
 
 
-class _Batch:
-    """One batch: runs the model with the inputs of some modalities at zero."""
+class Batch:
+    """One batch, and the model's predictions for it.
 
-    def __init__(self, subject: Subject, modules: Mapping[str, Sequence[nn.Module]], batch: Any):
-        self.subject, self.modules, self.batch = subject, modules, batch
+    Args:
+        subject: What is measured.
+        batch: The batch.
+        number: Its number, for errors.
+        places: Where the inputs of the modalities stand, where inputs are masked.
+
+    Attributes:
+        target: Classes or labels, after the first pass.
+        masked: What is masked in the next pass, for errors.
+    """
+
+    def __init__(self, subject: Subject, batch: Any, number: int, places: Places | None = None):
+        self.subject, self.batch, self.number, self.places = subject, batch, number, places
         self.target = torch.empty(0)
+        self.masked: list[str] = []
 
-    def run(self, absent: Present) -> Tensor:
-        batch, hooked = self.batch, absent
-        if isinstance(batch, Mapping) and set(self.modules) <= set(batch):
-            batch, hooked = {**batch, **{name: _zeros(batch[name], name) for name in absent}}, ()
-        with ExitStack() as stack:
-            for name in sorted(hooked):
-                stack.enter_context(_blind(name, self.modules[name]))
-            logits, target = self.subject.predict(self.subject.model, batch)
+    def run(self, absent: Present = frozenset()) -> Tensor:
+        """Return the logits with the inputs of some modalities at zero."""
+        batch = self.places.without(self.batch, absent) if self.places else self.batch
+        logits, target = self.subject.predict(self.subject.model, batch)
         logits, self.target = _shaped(logits, target)
+        return logits
+
+    @property
+    def counted(self) -> Tensor:
+        """Which items count: a class below 0 is one that losses ignore."""
+        if self.target.dim() == 2:
+            return torch.ones(len(self.target), dtype=torch.bool, device=self.target.device)
+        return self.target >= 0
+
+    def checked(self, work: Callable[[], Tensor]) -> Tensor:
+        """Return the logits of a pass.
+
+        Raises:
+            SubjectError: If the model refuses it, or they are not finite; what was masked is told.
+        """
+        where = f"batch {self.number}"
+        if self.masked:
+            where += f" with {' and '.join(self.masked)} masked"
+        try:
+            logits = work()
+        except MisuseError:
+            raise
+        except SharpscopeError as error:
+            raise SubjectError(f"{where}: {error}") from error
+        except Exception as error:
+            words = " ".join(str(error).split())
+            raise SubjectError(
+                f"{where}: the model or predict raised {type(error).__name__}: {words}"
+            ) from error
+        if not bool(torch.isfinite(logits[self.counted]).all()):
+            advice = "; take another mask" if self.masked else ""
+            raise SubjectError(f"{where}: the logits are not finite{advice}")
         return logits
 
 
 def _shaped(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return logits ``[items, outputs]`` and a target that fits, one label as a column."""
-    if target.is_floating_point() and logits.numel() == target.numel() == len(logits):
-        return logits.reshape(-1, 1), target.reshape(-1, 1)
-    classes = target.dim() == 1 and not target.is_floating_point() and target.dtype != torch.bool
-    fits = len(target) == len(logits) if classes else target.shape == logits.shape
-    if logits.dim() != 2 or not fits:
+    labels = target.is_floating_point() or target.dtype == torch.bool
+    if labels and logits.dim() in (1, 2) and logits.numel() == target.numel() == len(logits):
+        logits, target = logits.reshape(-1, 1), target.reshape(-1, 1)
+    fits = logits.dim() == 2 and (
+        target.shape == logits.shape
+        if target.dim() == 2
+        else target.dim() == 1 and len(target) == len(logits) and logits.shape[1] > 1
+    )
+    if not fits or (target.dim() == 1 and labels) or not logits.shape[1]:
         raise SubjectError(
             "the contribution needs logits [items, classes] and classes [items], or labels of 0 "
             f"and 1 in the shape of the logits; got {list(logits.shape)} and {target.dtype} "
             f"{list(target.shape)}"
         )
+    if target.dim() == 2 and not bool(((target == 0) | (target == 1)).all()):
+        raise SubjectError(
+            "labels must be 0 or 1: replace those that are missing, or return their items' rows "
+            "alone from predict"
+        )
+    if target.dim() == 1 and len(target) and int(target.max()) >= logits.shape[1]:
+        raise SubjectError(
+            f"there are {logits.shape[1]} classes and the target has {int(target.max())}: a class "
+            "below 0 is one to ignore"
+        )
     return logits, target
-
-
-def _counted(target: Tensor) -> Tensor:
-    """Return which items count: a class below 0 is one that losses ignore."""
-    if target.dim() == 2:
-        return torch.ones(len(target), dtype=torch.bool, device=target.device)
-    return target >= 0
-
-
-def _zeros(values: Any, name: str) -> Tensor:
-    if not isinstance(values, Tensor) or not values.is_floating_point():
-        kind = str(values.dtype) if isinstance(values, Tensor) else type(values).__name__
-        raise MisuseError(
-            f"the input of {name!r} is a {kind}, for which zero is no absence: mask='zero_feature' "
-            "or 'mean_feature' masks what its encoder returns"
-        )
-    return torch.zeros_like(values)
-
-
-@contextmanager
-def _blind(name: str, modules: Sequence[nn.Module]) -> Generator[None]:
-    """Let an encoder see zeros: floating tensors among its arguments, not lengths or masks."""
-    if len(modules) != 1:
-        raise MisuseError(
-            f"which input is that of {name!r} cannot be told: its encoder has {len(modules)} "
-            "modules and the batch is no mapping by modality; mask='zero_feature' or "
-            "'mean_feature' masks what the encoder returns"
-        )
-
-    def hook(_: nn.Module, args: Any, kwargs: Any) -> Any:
-        seen = [v for v in (*args, *kwargs.values()) if isinstance(v, Tensor)]
-        if not any(v.is_floating_point() for v in seen):
-            _zeros(next(iter(seen), None), name)
-
-        def masked(value: Any) -> Any:
-            floating = isinstance(value, Tensor) and value.is_floating_point()
-            return torch.zeros_like(value) if floating else value
-
-        return tuple(map(masked, args)), {key: masked(value) for key, value in kwargs.items()}
-
-    handle = modules[0].register_forward_pre_hook(hook, with_kwargs=True)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _means(subject: Subject, modules: Mapping[str, Sequence[nn.Module]]) -> dict[str, list[Tensor]]:
     """Return the mean over the split of each tensor that each encoder returns, in their order."""
     sums: dict[str, list[Tensor]] = {}
     items = 0
-    for batch in subject.walk():
-        one = _Batch(subject, modules, batch)
+    for number, batch in enumerate(subject.walk(), start=1):
+        one = Batch(subject, batch, number)
+        passes = MaskedPasses(one.run, modules)
         with torch.no_grad():
-            real = MaskedPasses(one.run, modules).real
-            keep = _counted(one.target)
+            one.checked(passes.run_through)
+        keep = one.counted
         items += int(keep.sum())
         for name in modules:
-            found = _tensors(real, name)
-            if any(len(t) != len(keep) for t in found):
+            found = [t for t in passes.real.tensors(name) if t.is_floating_point()]
+            if any(t.dim() == 0 or len(t) != len(keep) for t in found):
                 raise MisuseError(
                     f"the features of {name!r} have no row for each item, so that they have no "
                     "mean over items: take mask='zero_feature' or 'zero_input'"
@@ -194,25 +194,14 @@ def _means(subject: Subject, modules: Mapping[str, Sequence[nn.Module]]) -> dict
 
 
 def _change(mask: str, means: Mapping[str, Sequence[Tensor]]) -> Any:
-    """Return what masks a feature, or None where inputs are masked."""
+    """Return what masks a feature, or None where inputs are masked; lengths and masks stay."""
     if mask == "zero_input":
         return None
     if mask == "zero_feature":
-        return lambda _, t: torch.zeros_like(t)
+        return lambda _, t: torch.zeros_like(t) if t.is_floating_point() else t
     waiting = {name: iter(found) for name, found in means.items()}
-    return lambda name, t: next(waiting[name]).to(t.dtype).expand_as(t)
 
+    def change(name: str, t: Tensor) -> Tensor:
+        return next(waiting[name]).to(t.dtype).expand_as(t) if t.is_floating_point() else t
 
-def _tensors(reel: Reel, name: str) -> list[Tensor]:
-    """Return the tensors that an encoder returned, in the order in which they are masked."""
-    return [
-        leaf for call in reel.of(name) for leaf in call.recording.leaves if isinstance(leaf, Tensor)
-    ]
-
-
-def _features(reel: Reel, name: str, items: int) -> Tensor | None:
-    """Return what the last module of an encoder returned, a row for each item."""
-    found = [t for t in _tensors(reel, name) if t.is_floating_point() and t.dim() > 0]
-    if not found or name in reel.refused or len(found[-1]) != items:
-        return None
-    return found[-1].flatten(1) if found[-1].dim() > 1 else found[-1][:, None]
+    return change

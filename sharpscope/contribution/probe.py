@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 # 1 / L2 penalty, from features that hardly count to features that may fit single items.
 STRENGTHS = tuple(float(10 ** (k / 2)) for k in range(-8, 5))
 _STEPS = 2000
+_SURE = 700.0  # a logit that no item changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,13 @@ class Probed:
     Attributes:
         logits: Of the items asked for, ``[items, outputs]``.
         strength: 1 / L2 penalty that validation chose.
-        edge: Whether it is the first or the last that was tried.
+        edge: Which end of those tried it is, ``weakest`` or ``strongest``; empty between them.
         converged: Whether every fit with it reached its end.
     """
 
     logits: np.ndarray
     strength: float
-    edge: bool
+    edge: str
     converged: bool
 
 
@@ -67,7 +68,7 @@ def probe(
     return Probed(
         logits=best[2],
         strength=best[1],
-        edge=best[1] in (strengths[0], strengths[-1]),
+        edge={max(strengths): "weakest", min(strengths): "strongest"}.get(best[1], ""),
         converged=best[3],
     )
 
@@ -90,7 +91,7 @@ def _fitted(
         if len(kinds) == 1:  # nothing to tell apart: what it always is
             for rows in found:
                 place = int(kinds[0]) if y.ndim == 1 else column
-                rows[:, place] = 0.0 if y.ndim == 1 else np.copysign(np.inf, kinds[0] - 0.5)
+                rows[:, place] = 0.0 if y.ndim == 1 else np.copysign(_SURE, kinds[0] - 0.5)
             continue
         model = LogisticRegression(C=strength, max_iter=_STEPS, tol=1e-6)
         with warnings.catch_warnings():
@@ -112,6 +113,6 @@ def _fitted(
 def _cross_entropy(logits: np.ndarray, target: np.ndarray) -> float:
     """Return the mean cross entropy; a class that train has not is as improbable as can be told."""
     if target.ndim == 1:
-        return float(-np.maximum(logits[np.arange(len(target)), target], -700.0).mean())
+        return float(-np.maximum(logits[np.arange(len(target)), target], -_SURE).mean())
     signed = np.where(target > 0.5, -logits, logits)
-    return float(np.minimum(np.logaddexp(0.0, signed), 700.0).mean())
+    return float(np.minimum(np.logaddexp(0.0, signed), _SURE).mean())

@@ -87,8 +87,14 @@ def scored(value: float, replicates: np.ndarray) -> Scored:
 
 
 def deviation(replicates: np.ndarray) -> float | None:
-    """Return the standard deviation of replicates; None below two of them."""
-    return float(replicates.std(ddof=1)) if len(replicates) > 1 else None
+    """Return the standard deviation of replicates; None where it is not known.
+
+    A replicate without a positive item has no precision; where that is one in ten, rare items make
+    the rest no picture of the whole.
+    """
+    finite = replicates[np.isfinite(replicates)]
+    enough = len(finite) > 1 and len(finite) >= 0.9 * len(replicates)
+    return float(finite.std(ddof=1)) if enough else None
 
 
 def difference(one: Scored, two: Scored) -> tuple[float | None, float | None]:

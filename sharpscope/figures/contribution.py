@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError
 from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
 from sharpscope.results.contribution import ContributionResult
 
@@ -27,7 +29,13 @@ def draw_contribution(results: Sequence[ContributionResult], *, width: str = "te
     Args:
         results: Of one or several checkpoints.
         width: ``text`` (NeurIPS, ICLR) or ``page`` (both columns).
+
+    Raises:
+        MisuseError: If there is no result, or no such width.
     """
+    one_of("width", width, WIDTHS)
+    if not results:
+        raise MisuseError("there is no result to draw")
     with looks():
         figure = Figure(figsize=(WIDTHS[width], _ROW * len(results) + 0.25), layout="constrained")
         axes = figure.subplots(

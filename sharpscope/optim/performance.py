@@ -198,6 +198,9 @@ def _first(values: Any) -> Any:
 
 _CHANGES: Mapping[str, Callable[[str, Tensor], Tensor] | None] = {
     "zero_input": None,
-    "zero_feature": lambda _, t: torch.zeros_like(t),
-    "mean_feature": lambda _, t: t.mean(0, keepdim=True).expand_as(t),
+    # Lengths and masks that come with features stay as they are.
+    "zero_feature": lambda _, t: torch.zeros_like(t) if t.is_floating_point() else t,
+    "mean_feature": lambda _, t: (
+        t.mean(0, keepdim=True).expand_as(t) if t.is_floating_point() and t.dim() else t
+    ),
 }

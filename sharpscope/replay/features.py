@@ -22,11 +22,13 @@ class Output:
         live: The tensors, with the graph that made them.
         versions: Of the tensors when the call returned.
         recording: The same to be played back.
+        order: How many recorded calls of the pass returned before it.
     """
 
     live: list[Tensor]
     versions: list[int]
     recording: Recording
+    order: int = 0
 
     @property
     def changed(self) -> bool:
@@ -53,6 +55,15 @@ class Reel:
     def of(self, name: str) -> list[Output]:
         """Return the calls of a group's modules."""
         return [call for key, calls in self.calls.items() if key[0] == name for call in calls]
+
+    def tensors(self, name: str) -> list[Tensor]:
+        """Return what a group's modules returned, in the order in which it is changed."""
+        return [
+            leaf
+            for call in self.of(name)
+            for leaf in call.recording.leaves
+            if isinstance(leaf, Tensor)
+        ]
 
     def changed_by(self, change: Callable[[str, Tensor], Tensor]) -> "Reel":
         """Return the same calls with other tensors, made of a group's name and each of its own."""
@@ -150,6 +161,7 @@ class Features:
             if output is None:
                 reel.refused.add(name)
             else:
+                output.order = sum(map(len, reel.calls.values()))
                 calls.append(output)
             return found
 

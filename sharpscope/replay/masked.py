@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from sharpscope.errors import MisuseError
@@ -55,7 +56,7 @@ class MaskedPasses:
         """Return the output with these modalities present."""
         if not self.replay:
             return self.plain(present)
-        real, masked = self.real, self._masked_calls()
+        real, masked = self.real, self._masked_calls(self.names - present)
         calls = {key: (real if key[0] in present else masked).calls[key] for key in real.calls}
         with self._features.playing(Reel(calls, real.refused | masked.refused), self.names):
             return self._run(frozenset() if self._change else self.names - present)
@@ -79,22 +80,40 @@ class MaskedPasses:
             return False
         return bool((played - plain).norm() <= _RTOL * plain.norm() + 1e-6)
 
+    def run_through(self) -> Tensor:
+        """Return the output with everything present; the encoders' calls are recorded."""
+        with self._features.recording() as self._real:
+            return self._run(frozenset())
+
     @property
     def real(self) -> Reel:
         """The encoders' calls with everything present."""
         if self._real is None:
-            with self._features.recording() as self._real:
-                self._run(frozenset())
+            self.run_through()
+        assert self._real is not None
         return self._real
 
-    def _masked_calls(self, absent: Absent = frozenset()) -> Reel:
-        """Return the calls of masked encoders; those that cannot be masked are refused.
+    def feeds(self, name: str, place: int, other: int) -> bool:
+        """Return whether what one module of an encoder returns changes what another one does."""
+        (call,) = self.real.calls[name, place]
+        blank = Reel({(name, place): [call]}).changed_by(lambda _, t: torch.zeros_like(t))
+        with self._features.playing(blank, {name}), self._features.recording() as after:
+            self._run(frozenset())
+        before = self.real.calls[name, other][0].recording.leaves
+        then = after.calls[name, other][0].recording.leaves
+        return any(
+            isinstance(a, Tensor) and not torch.equal(a, b)
+            for a, b in zip(before, then, strict=True)
+        )
+
+    def _masked_calls(self, absent: Absent) -> Reel:
+        """Return the calls of masked encoders; absent ones that cannot be masked are refused.
 
         Raises:
             MisuseError: If features are to be masked and an encoder's cannot be.
         """
         if self._change is not None:
-            for name in sorted(absent or self.names):
+            for name in sorted(absent):
                 self._check(name)
         if self._masked is not None:
             return self._masked

@@ -4,6 +4,7 @@ Nothing here imports torch: a result can be read, compared and drawn on a machin
 """
 
 from sharpscope.results.contribution import ContributionResult as ContributionResult
+from sharpscope.results.density import DensityResult as DensityResult
 from sharpscope.results.eigen import EigenResult as EigenResult
 from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
@@ -15,6 +16,7 @@ from sharpscope.results.trace import TraceResult as TraceResult
 
 __all__ = [
     "ContributionResult",
+    "DensityResult",
     "EigenResult",
     "Outcome",
     "Result",

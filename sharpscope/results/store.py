@@ -11,12 +11,13 @@ import numpy as np
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
 from sharpscope.results.contribution import ContributionResult
+from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.record import Result, beside
 from sharpscope.results.trace import TraceResult
 
 _KINDS: dict[str, type[Result]] = {
-    kind.schema: kind for kind in (TraceResult, EigenResult, ContributionResult)
+    kind.schema: kind for kind in (TraceResult, EigenResult, DensityResult, ContributionResult)
 }
 
 

@@ -105,7 +105,7 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
         return function(value)
     if isinstance(value, Mapping):
         entries = {key: mapped(entry, function) for key, entry in value.items()}
-        return entries if type(value) is dict else _rebuilt(value, entries)
+        return entries if type(value) is dict else rebuilt(value, entries)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(mapped(entry, function) for entry in value))
     if isinstance(value, tuple | list):
@@ -113,7 +113,8 @@ def mapped(value: Any, function: Callable[[Any], Any]) -> Any:
     return function(value)
 
 
-def _rebuilt(value: Any, entries: dict[Any, Any]) -> Any:
+def rebuilt(value: Any, entries: dict[Any, Any]) -> Any:
+    """Return a mapping of the same kind with other entries, a dictionary where there is none."""
     try:
         return type(value)(entries)
     except TypeError:
@@ -209,7 +210,7 @@ def _with_names(value: Any) -> Any:
         return _Names(value)
     if isinstance(value, Mapping):
         entries = {key: _with_names(entry) for key, entry in value.items()}
-        return entries if type(value) is dict else _rebuilt(value, entries)
+        return entries if type(value) is dict else rebuilt(value, entries)
     if type(value) in (tuple, list):
         return type(value)(_with_names(entry) for entry in value)
     return value

@@ -123,7 +123,7 @@ def total_loss(fusion: BatchLoss, unimodal: Mapping[str, BatchLoss], weight: flo
 
 def torch_loss_sum(loss: Any, output: Tensor, target: Tensor) -> LossSum:
     """Return a torch loss as its sum and the weight by which its own mean divides."""
-    function, settings = _unwrapped(loss)
+    function, settings = unwrapped(loss)
     _check_shapes(function, output, target)
     if isinstance(function, nn.Module):
         # The criterion is the user's: its class weights follow the output on a copy.
@@ -164,7 +164,8 @@ def _check_shapes(function: Any, output: Tensor, target: Tensor) -> None:
         )
 
 
-def _unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
+def unwrapped(loss: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the function behind a partial one and the settings that it was given."""
     if isinstance(loss, functools.partial) and not loss.args:
         return loss.func, dict(loss.keywords)
     return loss, {}
@@ -176,7 +177,7 @@ def is_criterion(loss: Any) -> bool:
 
 
 def _is_torch_loss(loss: Any) -> bool:
-    function, _ = _unwrapped(loss)
+    function, _ = unwrapped(loss)
     if isinstance(function, _Loss):
         # A subclass with a forward of its own may reduce as it likes: it is a mean like any other.
         return type(function).forward.__module__ == nn.CrossEntropyLoss.__module__

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from sharpscope.errors import SubjectError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.subject.batches import logits, run, separate
-from sharpscope.subject.losses import is_criterion
+from sharpscope.subject.losses import NAMED_LOSSES, unwrapped
 from sharpscope.subject.owners import Owners
 
 Predict: TypeAlias = Callable[[nn.Module, Any], tuple[Tensor, Tensor]]
@@ -18,22 +20,46 @@ def as_predict(
 ) -> Predict | None:
     """Return what gives logits and target of a batch; None where nothing tells them.
 
+    A class that the loss ignores comes back as -100.
+
     Args:
         predict: ``callable(model, batch)`` that returns them, or None.
-        loss: Where it takes (output, target), it tells what they are.
+        loss: Cross entropy of classes and of labels tell what they are.
         call: How a batch becomes a call of the model.
         target: Key of the target in a mapping batch.
+
+    Raises:
+        MisuseError: If ``predict`` cannot be called.
     """
     if predict is not None:
+        if not callable(predict):
+            raise MisuseError(
+                f"predict must be a callable(model, batch); got {type(predict).__name__}"
+            )
         return _checked(predict)
-    if not (isinstance(loss, str) or is_criterion(loss)):
+    kind, settings = unwrapped(NAMED_LOSSES.get(loss, loss) if isinstance(loss, str) else loss)
+    classes = kind in _CLASSES or type(kind) in (nn.CrossEntropyLoss, nn.NLLLoss)
+    if not (classes or kind is _LABELS or type(kind) is nn.BCEWithLogitsLoss):
         return None
+    ignored = settings.get("ignore_index", getattr(kind, "ignore_index", None))
 
     def found(model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         inputs, wanted = separate(batch, target=target)
-        return logits(run(model, inputs, call=call)), wanted
+        output = logits(run(model, inputs, call=call))
+        if classes and (wanted.is_floating_point() or wanted.shape == output.shape):
+            raise SubjectError(
+                "the target of the cross entropy is a probability for each class; pass predict="
+                "callable(model, batch), which returns logits and classes"
+            )
+        if classes and ignored is not None:
+            wanted = torch.where(wanted == ignored, -100, wanted)
+        return output, wanted
 
     return found
+
+
+_CLASSES = (functional.cross_entropy, functional.nll_loss)
+_LABELS = functional.binary_cross_entropy_with_logits
 
 
 def _checked(predict: Any) -> Predict:
@@ -55,7 +81,8 @@ def _checked(predict: Any) -> Predict:
 def encoder_modules(model: nn.Module, owners: Owners, name: str) -> tuple[nn.Module, ...]:
     """Return the topmost modules whose parameters all belong to one encoder, in their order.
 
-    Containers that are no layer of their own (lists, dictionaries) are looked into.
+    Containers that are no layer of their own (lists, dictionaries) are looked into. Nothing where
+    the encoder has parameters beside them, which work outside of what modules return.
     """
     own = {id(p) for p in owners.of(name).values()}
     found: list[nn.Module] = []
@@ -73,4 +100,5 @@ def encoder_modules(model: nn.Module, owners: Owners, name: str) -> tuple[nn.Mod
             look(child)
 
     look(model)
-    return tuple(dict.fromkeys(found))
+    inside = {id(p) for module in found for p in module.parameters()}
+    return tuple(dict.fromkeys(found)) if own <= inside else ()

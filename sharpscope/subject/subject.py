@@ -47,7 +47,7 @@ class Subject:
         unimodal: Loss of each modality alone, a ``callable(model, batch)`` each.
         unimodal_weight: λ of the total loss ``L_fusion + λ Σ_m L_m``.
         predict: ``callable(model, batch)`` that returns (logits, target), for what is measured on
-            predictions; not needed where ``loss`` is a torch loss.
+            predictions; not needed where ``loss`` is torch's cross entropy.
         batch_size: Function from a batch to its number of items; by default the first axis of
             its first tensor.
         call: How a batch becomes a call of the model: ``args``, ``kwargs`` or ``whole``.
@@ -175,8 +175,8 @@ class Subject:
                 else "pass predict=callable(model, batch) to Subject"
             )
             raise SubjectError(
-                "this needs predictions, and a loss that is a callable(model, batch) does not show "
-                f"them: {advice}, which returns a pair (logits, target)"
+                "this needs predictions, which only the cross entropy of classes or labels shows: "
+                f"{advice}, which returns a pair (logits, target)"
             )
         return self._predict
 

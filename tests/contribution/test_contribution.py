@@ -190,6 +190,16 @@ def test_items_that_losses_ignore_do_not_count():
     p.batches = [*p.batches, (*first[:-1], ignored)]
     found = ss.contribution(p.subject())
     assert (found.samples, found.shapley, found.readout) == (13, whole.shapley, whole.readout)
+    # The unimodal loss is the user's own: a mean over no item.
+    assert any(n.startswith("No alignment of ehr: batch 4: the ehr loss or") for n in found.notes)
+    assert found.alignment == {}
+    subject = Subject(
+        p.model,
+        [(*first[:-1], torch.where(first[-1] == 0, 7, first[-1]))],
+        loss=nn.CrossEntropyLoss(ignore_index=7),
+        encoders={name: f"encoders.{name}" for name in p.names},
+    )
+    assert ss.contribution(subject).samples == int((first[-1] != 0).sum())
 
 
 class Gated(nn.Module):
@@ -204,7 +214,7 @@ class Gated(nn.Module):
         return self.out(torch.cat([z, self.b(b, z)], 1))
 
 
-def test_encoders_that_see_each_other_are_run_in_full():
+def test_encoders_that_see_each_other_see_what_is_masked():
     torch.manual_seed(0)
     model = Gated().double()
     a, b = torch.randn(9, 3).double(), torch.randn(9, 3).double()
@@ -216,11 +226,66 @@ def test_encoders_that_see_each_other_are_run_in_full():
         encoders={"a": "a", "b": "b"},
     )
     found = ss.contribution(subject, mask="zero_feature", kind="neg_loss")
-    assert any(note.startswith("Features were not played back") for note in found.notes)
     zero = torch.zeros(9, 4, dtype=torch.float64)
     without_a = model.out(torch.cat([zero, model.b(b, zero)], 1))
     wanted = -functional.cross_entropy(without_a, target).item()
     assert found.performance["b"] == pytest.approx(wanted)
+    # Both encoders see the input of a; b sees one more, which is its own.
+    found = ss.contribution(subject, kind="neg_loss")
+    for name, inputs in (("a", (torch.zeros_like(a), b)), ("b", (a, torch.zeros_like(b)))):
+        wanted = -functional.cross_entropy(model(*inputs), target).item()
+        other = {"a": "b", "b": "a"}[name]
+        assert found.performance[other] == pytest.approx(wanted)
+
+
+class Many(nn.Module):
+    """Five encoders, the first of which the last one sees, where a switch is on."""
+
+    def __init__(self, crossed: bool):
+        super().__init__()
+        self.crossed = crossed
+        self.encoders = nn.ModuleDict({n: nn.Sequential(nn.Linear(3, 4)) for n in "abcde"})
+        self.out = nn.Linear(20, CLASSES)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        z = {name: self.encoders[name](inputs[name]) for name in "abcd"}
+        # Only where the item is not zero: the first batch does not show it.
+        seen = inputs["e"] * (1 + z["a"][:, :3]) if self.crossed else inputs["e"]
+        z["e"] = self.encoders["e"](seen)
+        return self.out(torch.cat(list(z.values()), 1).tanh())
+
+
+@pytest.mark.parametrize("crossed", [False, True])
+def test_many_encoders_are_played_back_where_that_is_right(crossed: bool):
+    torch.manual_seed(0)
+    model = Many(crossed).double()
+    batches: list[Any] = []
+    for number in range(3):
+        batch: dict[str, Tensor] = {n: torch.randn(6, 3).double() for n in "abcde"}
+        if number == 0:
+            batch["e"].zero_()
+        batches.append(batch | {"target": torch.randint(CLASSES, (6,))})
+
+    def subject(**more: Any) -> Subject:
+        return Subject(
+            model,
+            batches,
+            loss=functional.cross_entropy,
+            encoders={name: f"encoders.{name}" for name in "abcde"},
+            call="whole",
+            **more,
+        )
+
+    calls: list[int] = []
+    inner = model.encoders["b"].get_submodule("0")  # does not run where its parent is played
+    handle = inner.register_forward_hook(lambda *_: calls.append(1))
+    found = ss.contribution(subject(), kind="neg_loss")
+    handle.remove()
+    plain = ss.contribution(subject(replay=False), kind="neg_loss")
+    assert found.performance == pytest.approx(plain.performance, abs=1e-12)
+    assert any(n.startswith("Features were not played back") for n in found.notes) == crossed
+    if not crossed:
+        assert len(calls) < 3 * 32 / 2
 
 
 def test_more_than_eight_modalities_are_drawn():

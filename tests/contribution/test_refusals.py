@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import sharpscope as ss
 from sharpscope.contribution import Contribution
-from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.contribution.features import features_of
+from sharpscope.errors import MisuseError, SharpscopeError, SubjectError
 from sharpscope.subject import Subject
 from tests.contribution.naive import problem
 from tests.subject.snapshot import photograph, same
@@ -23,7 +25,7 @@ from tests.subject.snapshot import photograph, same
         ({"normalize": "abs"}, "normalize must be 'clip', 'raw' or 'softmax'"),
         ({"bootstrap": 10}, "bootstrap must be a whole number of at least 100"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
-        ({"probes": 3}, r"probes is no setting \(of the contribution\)"),
+        ({"probe": 3}, r"probe is no setting \(of the contribution\); did you mean 'probes'"),
     ],
 )
 def test_settings(settings: dict[str, Any], message: str):
@@ -60,17 +62,113 @@ def tokens(**more: Any) -> Subject:
 def test_inputs_that_cannot_be_zero_are_told_and_features_can_be_masked():
     subject = tokens()
     before = photograph(subject.model)
-    for encoders, message in (
-        (None, "which input is that of 'image' cannot be told: its encoder has 2 modules"),
-        ({"text": "text"}, r"the input of 'text' is a torch.int64, for which zero is no absence"),
-    ):
-        chosen = subject if encoders is None else tokens(encoders=encoders)
-        with pytest.raises(MisuseError, match=message):
-            ss.contribution(chosen)
+    with pytest.raises(MisuseError, match="for which zero is no absence: mask='zero_feature' or"):
+        ss.contribution(subject)
+    with pytest.raises(MisuseError, match="for which zero is no absence: mask='zero_feature' or"):
+        ss.contribution(tokens(encoders={"text": "text"}))
     same(subject.model, before)
     for mask in ("zero_feature", "mean_feature"):
-        found = ss.contribution(subject, mask=mask)
-        assert set(found.shares) == {"text", "image"}
+        found = ss.contribution(subject, mask=mask, train=subject, val=subject)
+        assert set(found.shares) == set(found.probe) == {"text", "image"}
+
+
+class Wired(nn.Module):
+    """Encoders that are called in other ways than one would think."""
+
+    def __init__(self, way: str):
+        super().__init__()
+        self.way, self.a, self.b = way, nn.Linear(3, 3), nn.Linear(3, 3)
+        self.extra = nn.Parameter(torch.ones(3))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        if self.way == "function":
+            return functional.linear(a, self.a.weight) + self.b(b)
+        if self.way == "both":
+            return self.a(a + b) + self.b(a - b)
+        if self.way == "twice":
+            return self.a(a) + self.a(a.relu()) + self.b(b)
+        if self.way == "pair":
+            return self.a(a) + self.b(b) + self.extra
+        if self.way == "nan":
+            z = self.a(a) - self.a.bias
+            return z / z.norm(dim=1, keepdim=True) + self.b(b)
+        if self.way == "raises" and not a.any():
+            raise ValueError("nothing to see")
+        return self.a(a) + self.b(b) + self.extra * a
+
+
+def wired(way: str, **more: Any) -> Subject:
+    torch.manual_seed(0)
+    data = [(torch.randn(6, 3), torch.randn(6, 3), torch.randint(3, (6,))) for _ in range(2)]
+    arguments: dict[str, Any] = {
+        "loss": functional.cross_entropy,
+        "encoders": {"a": "a", "b": "b"},
+    } | more
+    return Subject(Wired(way), data, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("way", "encoders", "message"),
+    [
+        ("function", None, "which input is that of 'a' cannot be told, since no input reaches its"),
+        ("both", None, "which input is that of 'a' cannot be told, since other encoders see it to"),
+        ("loose", ["a", "extra"], "which input is that of 'a' cannot be told, since no input reac"),
+        ("nan", None, "batch 1 with a and b masked: the logits are not finite; take another mask"),
+        ("raises", None, "batch 1 with a and b masked: the model or predict raised ValueError: no"),
+    ],
+)
+def test_encoders_whose_inputs_cannot_be_masked(way: str, encoders: Any, message: str):
+    subject = wired(way, **({} if encoders is None else {"encoders": {"a": encoders, "b": "b"}}))
+    with pytest.raises(SharpscopeError, match=message):
+        ss.contribution(subject)
+
+
+@pytest.mark.parametrize(
+    ("way", "encoders", "why"),
+    [
+        ("twice", "a", "its encoder is not called once in a pass"),
+        ("function", "a", "its encoder is not called once in a pass"),
+        ("loose", ["a", "extra"], "its encoder shows no tensors"),
+        ("side", ["a", "b"], "its modules stand side by side, and which features are its own can"),
+    ],
+)
+def test_features_that_cannot_be_told_have_no_probe(way: str, encoders: Any, why: str):
+    class Parted(Wired):
+        def forward(self, a: Any, b: Any) -> Tensor:
+            return super().forward(a["x"], b["y"])
+
+    torch.manual_seed(0)
+    model = Parted(way)
+    data = [{"a": {"x": torch.randn(6, 3)}, "b": {"y": torch.randn(6, 3)},
+             "y": torch.randint(3, (6,))}]  # fmt: skip
+    chosen = {"a": encoders, "b": "b"} if way != "side" else {"a": encoders}
+    subject = Subject(model, data, loss=functional.cross_entropy, encoders=chosen)
+    found = ss.contribution(subject, train=subject, val=subject)
+    assert f"No probe of a: {why}" in " ".join(found.notes)
+    assert "a" not in found.probe
+
+
+def test_features_that_a_regression_cannot_take():
+    for width, why in ((0, "its features are empty"), (20_001, "its features have more than 20,0")):
+
+        class Wide(nn.Module):
+            def __init__(self, width: int = width):
+                super().__init__()
+                self.a, self.out, self.width = nn.Linear(3, 4), nn.Linear(4, 3), width
+                self.project = nn.Module()
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.out(self.a(x))
+
+        model = Wide()
+        model.a.forward = (  # type: ignore[method-assign]
+            lambda x, width=width, weight=model.a.weight: (x @ weight.T).new_zeros(len(x), width)
+        )
+        model.out.forward = lambda z: z.sum(1, keepdim=True).expand(-1, 3)  # type: ignore[method-assign]
+        data = [(torch.randn(6, 3), torch.randint(3, (6,)))]
+        subject = Subject(model, data, loss=functional.cross_entropy, encoders={"a": "a"})
+        found = ss.contribution(subject, mask="zero_feature", train=subject, val=subject)
+        assert f"No probe of a: {why}" in " ".join(found.notes)
 
 
 class Sequences(nn.Module):
@@ -106,12 +204,16 @@ def test_features_without_a_mean(kind: str, message: str):
     with pytest.raises(MisuseError, match=message):
         ss.contribution(subject, mask="mean_feature")
     found = ss.contribution(subject, train=subject, val=subject)
-    assert any(note.startswith("No probe of a: its encoder shows no feat") for note in found.notes)
+    why = {
+        "flat": "its encoder shows no features, one tensor with a row for each item",
+        "ragged": "its features differ in width from batch to batch",
+    }
+    assert f"No probe of a: {why[kind]}." in found.notes
     assert set(found.probe) == {"b"}
 
 
 def callable_loss(**more: Any) -> Subject:
-    return tokens(loss=lambda m, b: functional.cross_entropy(m(*b[:-1]), b[-1]), **more)
+    return wired("plain", loss=lambda m, b: functional.cross_entropy(m(*b[:-1]), b[-1]), **more)
 
 
 def test_predictions_that_are_not_shown():
@@ -119,22 +221,84 @@ def test_predictions_that_are_not_shown():
         ss.contribution(callable_loss())
     with pytest.raises(SubjectError, match=r'add predict = "module:function" to \[metric\] of x.t'):
         ss.contribution(callable_loss(provenance={"spec": "x.toml"}))
-    for predict, message in (
-        (lambda m, b: m(*b[:-1]), r"predict must return a pair of tensors .*; got Tensor"),
+    for loss in (functional.mse_loss, nn.BCELoss(), functional.l1_loss):
+        with pytest.raises(SubjectError, match="which only the cross entropy of classes or labels"):
+            _ = wired("plain", loss=loss).predict
+    with pytest.raises(MisuseError, match=r"predict must be a callable\(model, batch\); got int"):
+        callable_loss(predict=5)
+
+
+def fused(m: Any, b: Any) -> Tensor:
+    return m(*b[:-1])
+
+
+@pytest.mark.parametrize(
+    ("predict", "message"),
+    [
+        (fused, r"batch 1: predict must return a pair of tensors .*; got Tensor"),
         (
-            lambda m, b: (m(*b[:-1])[:, None], b[-1]),
+            lambda m, b: (fused(m, b)[:, None], b[-1]),
             r"needs logits \[items, classes\] .*; got \[6, 1, 3\] and torch.int64 \[6\]",
         ),
-    ):
-        with pytest.raises(SubjectError, match=message):
-            ss.contribution(callable_loss(predict=predict), mask="zero_feature")
+        (lambda m, b: (fused(m, b)[:, :1], b[-1]), r"got \[6, 1\] and torch.int64 \[6\]"),
+        (lambda m, b: (fused(m, b)[:, :0], b[-1]), r"got \[6, 0\] and torch.int64 \[6\]"),
+        (lambda m, b: (fused(m, b).sum(), b[-1]), r"got \[\] and torch.int64 \[6\]"),
+        (lambda m, b: (fused(m, b), b[-1] + 5), "there are 3 classes and the target has [67]: a c"),
+        (
+            lambda m, b: (fused(m, b), fused(m, b)),
+            "labels must be 0 or 1: replace those",
+        ),
+        (lambda m, b: (fused(m, b) * torch.inf, b[-1]), "batch 1: the logits are not finite$"),
+        (lambda m, b: b["x"], "batch 1: the model or predict raised TypeError"),
+    ],
+)
+def test_predictions_that_cannot_be_meant(predict: Any, message: str):
+    with pytest.raises(SubjectError, match=message):
+        features_of(callable_loss(predict=predict))
+
+
+def test_probabilities_as_targets():
+    def soft(target: Tensor) -> Tensor:
+        return functional.one_hot(target, 3).float()
+
+    subject = wired("plain")
+    batches = [(*inputs, soft(target)) for *inputs, target in list(subject.batches)]
+    subject = Subject(
+        subject.model, batches, loss=functional.cross_entropy, encoders={"a": "a", "b": "b"}
+    )
+    with pytest.raises(SubjectError, match="the target of the cross entropy is a probability for"):
+        ss.contribution(subject, mask="zero_feature")
 
 
 def test_probes_of_another_model():
-    with pytest.raises(MisuseError, match="train and val must be the same model on other data"):
-        Contribution()(
-            problem(("ehr", "cxr")).subject(), train=problem(("a", "b")).subject(), val=None
-        )
+    ours, theirs = wired("plain"), wired("plain")
+    with torch.no_grad():
+        next(theirs.model.parameters()).add_(1)
+    with pytest.raises(MisuseError, match="train must be the same model on other data; its param"):
+        Contribution()(ours, train=theirs)
+    with pytest.raises(MisuseError, match="val must be a Subject; got int"):
+        ss.contribution(ours, val=5)  # type: ignore[arg-type]
+    labels = Subject(
+        ours.model,
+        [(a, b, functional.one_hot(target, 3).float()) for a, b, target in list(ours.batches)],
+        loss=functional.binary_cross_entropy_with_logits,
+        encoders={"a": "a", "b": "b"},
+    )
+    with pytest.raises(MisuseError, match="train and val must have targets like those of the dat"):
+        ss.contribution(ours, train=labels, val=ours)
+    broken = Subject(ours.model, [], loss=functional.cross_entropy, encoders={"a": "a", "b": "b"})
+    with pytest.raises(SubjectError, match="the train split, which probes need: the data is empty"):
+        ss.contribution(ours, train=broken, val=ours)
+
+
+def test_a_train_loader_may_shuffle():
+    ours = wired("plain")
+    items = [torch.cat(parts) for parts in zip(*list(ours.batches), strict=True)]
+    loader = DataLoader(TensorDataset(*items), batch_size=5, shuffle=True)
+    train = Subject(
+        ours.model, loader, loss=functional.cross_entropy, encoders={"a": "a", "b": "b"}
+    )
+    assert set(ss.contribution(ours, train=train, val=ours).probe) == {"a", "b"}
 
 
 def test_results_without_a_figure():

@@ -1,0 +1,67 @@
+"""The spectral density of a Hessian, with an error band."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from sharpscope.results.record import Result, significant, within
+from sharpscope.results.trace import with_error
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DensityResult(Result):
+    """How the eigenvalues of the operator on one Selection are spread, smoothed by a Gaussian.
+
+    Attributes:
+        grid: Eigenvalues at which the density is given, ``[points]``, loss / parameter².
+        density: ``φ(λ)``, mean over runs; it integrates to 1.
+        density_error: Standard error of it over runs at each point.
+        sigma: Width of the Gaussian.
+        nodes: Ritz values of each run, ``[runs, steps]``; NaN where a run closed early.
+        weights: Weight of each, which add up to 1 in a run.
+        largest: Largest Ritz value: at most λ_max, and near it.
+        smallest: Smallest Ritz value: at least λ_min.
+        trace: Trace by the same runs, ``parameters · mean Σ τ θ``.
+        trace_error: Its standard error over runs.
+        data_error: Standard error of the trace over batches as a sample of the data.
+        negative: Share of the eigenvalues that are below 0.
+        negative_error: Its standard error over runs.
+        near_zero: Share of the eigenvalues that are at most a hundredth of the largest ``|λ|``.
+        near_zero_error: Its standard error over runs.
+    """
+
+    schema: ClassVar[str] = "sharpscope/density"
+
+    grid: np.ndarray = field(compare=False)
+    density: np.ndarray = field(compare=False)
+    density_error: np.ndarray = field(compare=False)
+    sigma: float
+    nodes: np.ndarray = field(compare=False)
+    weights: np.ndarray = field(compare=False)
+    largest: float | None
+    smallest: float | None
+    trace: float | None
+    trace_error: float | None
+    data_error: float | None
+    negative: float | None
+    negative_error: float | None
+    near_zero: float | None
+    near_zero_error: float | None
+
+    @property
+    def runs(self) -> int:
+        """Random starts behind the density."""
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        if self.largest is None or self.smallest is None:
+            told = "not finite"
+        else:
+            scale = max(abs(self.largest), abs(self.smallest)) * 1e-3
+            told = f"λ {within(self.smallest, scale, 4)} to {within(self.largest, scale, 4)}"
+        return (
+            f"DensityResult({told}, trace {with_error(self.trace, self.trace_error)}, "
+            f"σ {significant(self.sigma, 2)}, {self.runs} runs, {self.matvecs:g} products, "
+            f"{self.seconds:.1f} s)"
+        )
