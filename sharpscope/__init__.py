@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sharpscope import operators as operators
     from sharpscope import optim as optim
     from sharpscope.measure import contribution as contribution
+    from sharpscope.measure import density as density
     from sharpscope.measure import eigenvalues as eigenvalues
     from sharpscope.measure import trace as trace
     from sharpscope.measure import traces as traces
@@ -30,6 +31,7 @@ _HOMES = {
     "traces": "sharpscope.measure",
     "eigenvalues": "sharpscope.measure",
     "contribution": "sharpscope.measure",
+    "density": "sharpscope.measure",
     "load": "sharpscope.results",
 }
 _FOLDERS = ("estimators", "operators", "optim")
@@ -37,6 +39,7 @@ _FOLDERS = ("estimators", "operators", "optim")
 __all__ = [
     "Subject",
     "contribution",
+    "density",
     "eigenvalues",
     "estimators",
     "load",

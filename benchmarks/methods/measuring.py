@@ -24,7 +24,8 @@ AGAINST = "late"
 TRACE_RTOL, EIGEN_RTOL = 0.05, 0.05
 # Curvature is that of the first so many train items: avdigits has 2,160, and its passes are dear.
 SAMPLES: dict[str, int | None] = {"emoji": None, "avdigits": 1024}
-EPOCH_RTOL = 0.1  # of an epoch on the way: over seeds its error is small beside theirs
+# Of an epoch on the way, whose error over probes is small beside that over seeds.
+EPOCH_RTOL, EPOCH_SAMPLES = 0.1, 512
 # Between two steps in which played passes are compared with plain ones, twice every=10.
 COUNTED = range(33, 53)
 
@@ -52,9 +53,9 @@ def epochs(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{path.stem}.epoch*.pt"))
 
 
-def curvature(path: Path, dataset: str, *, rtol: float, eigen: bool) -> dict[str, Any]:
+def curvature(path: Path, samples: int | None, *, rtol: float, eigen: bool) -> dict[str, Any]:
     """Return traces with their errors, and λ_max where asked, of the fusion loss on train."""
-    subject = ss.load_subject(path, samples=SAMPLES[dataset])
+    subject = ss.load_subject(path, samples=samples)
     found: dict[str, Any] = {
         "trace": {n: (r.value, r.standard_error) for n, r in ss.traces(subject, rtol=rtol).items()}
     }
@@ -92,7 +93,7 @@ def measured(row: Row, dataset: str, seed: int, rho: float | None) -> dict[str, 
         "readout": dict(told.readout),
         "probe": dict(told.probe),
         "curve": losses(path),
-        **curvature(path, dataset, rtol=TRACE_RTOL, eigen=True),
+        **curvature(path, SAMPLES[dataset], rtol=TRACE_RTOL, eigen=True),
     }
 
 
@@ -155,7 +156,9 @@ def main() -> None:
             for name, place in sorted(wanted):
                 key = (row.name, seed, place)
                 if name == row.name and key not in lines.found:
-                    lines.add(key, curvature(kept[place], dataset, rtol=EPOCH_RTOL, eigen=False))
+                    lines.add(
+                        key, curvature(kept[place], EPOCH_SAMPLES, rtol=EPOCH_RTOL, eigen=False)
+                    )
 
 
 if __name__ == "__main__":

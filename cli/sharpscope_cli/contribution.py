@@ -75,14 +75,12 @@ def command(
     training split, their penalty is chosen on the validation split.
     """
     from sharpscope.measure import contribution
-    from sharpscope.results import ContributionResult, check_writable
+    from sharpscope.results import ContributionResult
+    from sharpscope_cli.drawing import check_figure, draw
     from sharpscope_cli.measuring import measure_all, other_split, report
     from sharpscope_cli.render_contribution import show_contributions
 
-    if figure is not None:
-        from sharpscope.figures.saving import check_format
-
-        check_writable(check_format(figure))
+    check_figure(figure)
 
     def measure(subject: Any, name: str, watch: Any) -> ContributionResult:
         other = {split: other_split(request, subject, split) for split in ("train", "val")}
@@ -99,12 +97,7 @@ def command(
         )
 
     results = measure_all(request, measure, stem="contribution")
-    if figure is not None:
-        from sharpscope.figures import draw_contribution, save_figure
-
-        save_figure(draw_contribution(results), figure)
-    report(request, results, lambda found: show_contributions(found, quiet=request.quiet))
-    if figure is not None and not request.as_json and not request.quiet:
-        from sharpscope_cli.output import emit_lines
-
-        emit_lines([f"Drew {figure}"])
+    drawn = draw(results, figure)
+    report(
+        request, results, lambda found: show_contributions(found, quiet=request.quiet), drawn=drawn
+    )

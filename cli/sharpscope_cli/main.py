@@ -16,6 +16,7 @@ COMMANDS = {
     "init": "Write the sharpscope.toml that a foreign checkpoint needs.",
     "trace": "Hessian trace of each encoder, with error bars.",
     "eigen": "Extreme Hessian eigenvalues of each encoder, with residuals.",
+    "density": "Spectral density of each encoder's Hessian, with an error band.",
     "contribution": "What each modality contributes to a model's predictions.",
     "train": "Train a recipe and save a checkpoint that carries it.",
 }

@@ -192,7 +192,11 @@ def only_given(**settings: Any) -> dict[str, Any]:
 
 
 def report(
-    request: Request, results: list[Measured], show: Callable[[list[Measured]], None]
+    request: Request,
+    results: list[Measured],
+    show: Callable[[list[Measured]], None],
+    *,
+    drawn: Path | None = None,
 ) -> None:
     """Print results as one JSON value, or as text that ends with where they were saved."""
     if request.as_json:
@@ -202,3 +206,5 @@ def report(
     show(results)
     if request.out is not None and not request.quiet:
         emit_lines([f"Saved {request.out}"])
+    if drawn is not None and not request.quiet:
+        emit_lines([f"Drew {drawn}"])

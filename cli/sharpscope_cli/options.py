@@ -146,8 +146,20 @@ REPLAY = click.option(
 )
 
 
-def measuring(*, rtol: float, rtol_help: str) -> Decorator:
-    """Add checkpoints and the options of every command on encoders, passed on as a ``Request``."""
+def measuring(
+    *,
+    rtol: float | None = None,
+    rtol_help: str = "",
+    budget_help: str = "Hessian-vector products that may be spent.",
+) -> Decorator:
+    """Add checkpoints and the options of every command on encoders, passed on as a ``Request``.
+
+    Args:
+        rtol: Default of ``--rtol``; None for a command that has no such target.
+        rtol_help: What it says.
+        budget_help: What ``--budget`` says.
+    """
+    target = click.option("--rtol", type=POSITIVE, default=rtol, metavar="X", help=rtol_help)
     return _requested(
         CHECKPOINTS,
         click.option(
@@ -162,13 +174,13 @@ def measuring(*, rtol: float, rtol_help: str) -> Decorator:
             "--loss", default="fusion", metavar="NAME", help="fusion, total or a modality."
         ),
         *SUBJECT,
-        click.option("--rtol", type=POSITIVE, default=rtol, metavar="X", help=rtol_help),
+        *(() if rtol is None else (target,)),
         click.option(
             "--budget",
             type=count(2, "products"),
             default=2000,
             metavar="N",
-            help="Hessian-vector products that may be spent.",
+            help=budget_help,
         ),
         click.option(
             "--max-seconds",

@@ -27,41 +27,41 @@ def show_traces(results: Sequence[TraceResult], *, quiet: bool = False) -> None:
     """Print traces with what their errors hold: one as a list of facts, several as a table."""
     if len(results) == 1:
         (result,) = results
-        emit_facts(f"{_matrix(results)} trace of {_subject(result)}", _trace_facts(result))
+        emit_facts(f"{matrix(results)} trace of {subject_of(result)}", _trace_facts(result))
     else:
-        _heading(f"{_matrix(results)} trace", results)
+        heading(f"{matrix(results)} trace", results)
         columns: list[Column] = [
-            *_names(results),
+            *names_of(results),
             ("trace ± error", "right"),
             ("95 % interval", "right"),
             ("data\nerror", "right"),
             ("per\nparameter", "right"),
             ("products", "right"),
             ("seconds", "right"),
-            *_outcome_column(results),
+            *outcome_column(results),
         ]
         emit_table(columns, [_trace_row(result, results) for result in results])
     absent = any(None in (result.interval, result.data_error) for result in results)
     explained = f"{PROBES} {MISSING}" if absent and len(results) > 1 else PROBES
-    _after(results, "" if quiet else explained, quiet=quiet)
+    after(results, "" if quiet else explained, quiet=quiet)
 
 
 def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> None:
     """Print the ends of spectra with their residuals, and all eigenvalues where k is above 1."""
     if len(results) == 1:
         (result,) = results
-        emit_facts(f"{_matrix(results)} eigenvalues of {_subject(result)}", _eigen_facts(result))
+        emit_facts(f"{matrix(results)} eigenvalues of {subject_of(result)}", _eigen_facts(result))
     else:
-        _heading(f"{_matrix(results)} eigenvalues", results)
+        heading(f"{matrix(results)} eigenvalues", results)
         columns: list[Column] = [
-            *_names(results),
+            *names_of(results),
             ("λ_max", "right"),
             ("λ_min", "right"),
             ("largest |λ|", "right"),
             ("largest\nresidual", "right"),
             ("products", "right"),
             ("seconds", "right"),
-            *_outcome_column(results),
+            *outcome_column(results),
         ]
         emit_table(columns, [_eigen_row(result, results) for result in results])
     for result in results:
@@ -70,10 +70,10 @@ def show_eigenvalues(results: Sequence[EigenResult], *, quiet: bool = False) -> 
             _all_eigenvalues(result, results)
     several = any(len(result.eigenvalues) > 2 for result in results)
     data = DATA if len(results) == 1 or several else ""  # the table of several has none
-    _after(results, "" if quiet else RESIDUALS + data + UNIT, quiet=quiet)
+    after(results, "" if quiet else RESIDUALS + data + UNIT, quiet=quiet)
 
 
-def _matrix(results: Sequence[Result]) -> str:
+def matrix(results: Sequence[Result]) -> str:
     """Return what the matrix measured is called; results of one command share it."""
     names = {"gauss-newton": "Gauss-Newton", "finite-difference": "Finite-difference Hessian"}
     return names.get(results[0].settings.get("operator", ""), "Hessian")
@@ -96,18 +96,18 @@ def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
         ("95 % interval", _explained(interval(result), "needs 10 probes")),
         ("data error", _explained(_error(result.data_error), "one batch, or see the notes")),
         ("per parameter", f"{per_parameter} ({result.parameters:,} parameters)"),
-        *_common_facts(result),
+        *common_facts(result),
     ]
 
 
 def _trace_row(result: TraceResult, results: Sequence[Result]) -> list[str]:
     return [
-        *_name_cells(result, results),
+        *name_cells(result, results),
         with_error(result.value, result.standard_error),
         interval(result),
         _error(result.data_error),
         significant(result.normalized.get("per_parameter"), 3),
-        *_cost_cells(result, results),
+        *cost_cells(result, results),
     ]
 
 
@@ -120,7 +120,7 @@ def _eigen_facts(result: EigenResult) -> list[tuple[str, str]]:
     return [
         *((name, _eigenvalue(result, value)) for name, value in ends),
         ("parameters", f"{result.parameters:,}"),
-        *_common_facts(result),
+        *common_facts(result),
     ]
 
 
@@ -136,10 +136,10 @@ def _eigenvalue(result: EigenResult, value: float | None) -> str:
 def _eigen_row(result: EigenResult, results: Sequence[Result]) -> list[str]:
     ends = (result.largest, result.smallest, result.largest_magnitude)
     return [
-        *_name_cells(result, results),
+        *name_cells(result, results),
         *(ABSENT if value is None else result.shown(value) for value in ends),
         f"{max(result.residuals):.1e}" if result.residuals else ABSENT,
-        *_cost_cells(result, results),
+        *cost_cells(result, results),
     ]
 
 
@@ -153,7 +153,8 @@ def _all_eigenvalues(result: EigenResult, results: Sequence[Result]) -> None:
     emit_table([(header, "right"), ("residual", "right"), ("data error", "right")], rows)
 
 
-def _subject(result: Result) -> str:
+def subject_of(result: Result) -> str:
+    """Return which encoder of which checkpoint a result is of."""
     return f"{result.modality} in {result.provenance.get('checkpoint', 'the model')}"
 
 
@@ -162,13 +163,15 @@ def _data(result: Result) -> str:
     return f"{result.samples:,} {split} samples".replace("  ", " ")
 
 
-def _heading(what: str, results: Sequence[Result]) -> None:
+def heading(what: str, results: Sequence[Result]) -> None:
+    """Print what a table of several results is of."""
     first = results[0]
     where = f" in {first.provenance.get('checkpoint')}" if len(_tags(results)) == 1 else ""
     emit_lines([f"{what} of the {first.loss} loss on {_data(first)}{where}", ""])
 
 
-def _common_facts(result: Result) -> list[tuple[str, str]]:
+def common_facts(result: Result) -> list[tuple[str, str]]:
+    """Return the facts that close every list."""
     return [
         ("loss", f"{result.loss}, {significant(result.loss_value)} on {_data(result)}"),
         ("cost", f"{result.matvecs:g} products in {result.seconds:.1f} s"),
@@ -181,21 +184,25 @@ def _tags(results: Sequence[Result]) -> list[str | None]:
     return list(dict.fromkeys(result.tag for result in results))
 
 
-def _names(results: Sequence[Result]) -> list[Column]:
+def names_of(results: Sequence[Result]) -> list[Column]:
+    """Return the columns that name a result."""
     names: list[Column] = [("modality", "left")]
     return [("checkpoint", "left"), *names] if len(_tags(results)) > 1 else names
 
 
-def _name_cells(result: Result, results: Sequence[Result]) -> list[str]:
+def name_cells(result: Result, results: Sequence[Result]) -> list[str]:
+    """Return the cells of these columns."""
     return [result.tag or "", result.modality] if len(_tags(results)) > 1 else [result.modality]
 
 
-def _outcome_column(results: Sequence[Result]) -> list[Column]:
+def outcome_column(results: Sequence[Result]) -> list[Column]:
+    """Return a column for outcomes, where one is worth telling."""
     return [] if all(result.outcome in DONE for result in results) else [("outcome", "left")]
 
 
-def _cost_cells(result: Result, results: Sequence[Result]) -> list[str]:
-    outcome = [str(result.outcome).replace("_", " ")] if _outcome_column(results) else []
+def cost_cells(result: Result, results: Sequence[Result]) -> list[str]:
+    """Return the cells of products, seconds and outcome."""
+    outcome = [str(result.outcome).replace("_", " ")] if outcome_column(results) else []
     return [f"{result.matvecs:g}", f"{result.seconds:.1f}", *outcome]
 
 
@@ -208,10 +215,10 @@ def _explained(text: str, why: str) -> str:
 
 
 def _who(result: Result, results: Sequence[Result]) -> str:
-    return " · ".join(_name_cells(result, results))
+    return " · ".join(name_cells(result, results))
 
 
-def _after(results: Sequence[Result], explained: str, *, quiet: bool) -> None:
+def after(results: Sequence[Result], explained: str, *, quiet: bool) -> None:
     """Print advice on what did not end well, then notes and what the errors mean."""
     lines: dict[str, list[str]] = {}
     for result in results:

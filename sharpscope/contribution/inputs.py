@@ -115,9 +115,11 @@ def _has_items(leaf: Any, items: int) -> bool:
 
 
 def _turned(leaf: Any) -> Any:
-    """Return the items in another order; of a packed sequence the steps."""
+    """Return the items in another order, of a packed sequence the steps; one item changed."""
     if isinstance(leaf, PackedSequence):
         return leaf._replace(data=leaf.data.roll(1, 0))
+    if len(leaf) == 1:
+        return leaf + 1 if leaf.is_floating_point() else leaf.flip(-1)
     return leaf.roll(1, 0)
 
 

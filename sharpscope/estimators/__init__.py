@@ -1,6 +1,7 @@
 """Stage 3: numbers from an operator. An estimator is its settings; calling it does the work."""
 
 from sharpscope.estimators.cost import Progress as Progress
+from sharpscope.estimators.density import SpectralDensity as SpectralDensity
 from sharpscope.estimators.hutchinson import Hutchinson as Hutchinson
 from sharpscope.estimators.hutchplusplus import HutchPlusPlus as HutchPlusPlus
 from sharpscope.estimators.krylov import Krylov as Krylov
@@ -13,6 +14,7 @@ __all__ = [
     "Hutchinson",
     "Krylov",
     "Progress",
+    "SpectralDensity",
     "Sweep",
     "TopEigenvalues",
     "XTrace",

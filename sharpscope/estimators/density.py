@@ -21,7 +21,8 @@ from sharpscope.subject import Subject
 # Of the range of the spectrum: σ² = 1e-5 where that is [-1, 1], as Ghorbani et al. have it.
 _WIDTH = math.sqrt(1e-5) / 2
 _TAIL = 5.0  # widths beyond the outermost Ritz values
-_NEAR_ZERO = 0.01
+_NEAR_ZERO = 0.01  # of the largest |λ|
+_NEGATIVE = 1e-3  # likewise: closer to 0, a sign is that of rounding
 _MEMORY = 2**30  # bytes that the bases of runs side by side may take
 
 
@@ -89,12 +90,14 @@ class SpectralDensity:
         """Return the density of an operator, or of a subject's Hessian on ``modality``."""
         operator = as_operator(target, modality, loss)
         meter = Meter(self.budget, self.max_seconds, watcher)
-        # A budget for fewer products makes the runs shorter, not fewer.
-        steps = min(self.steps, operator.dim, max(1, self.budget // self.runs))
+        # A budget for fewer products makes the runs shorter before it makes them fewer.
+        count = min(self.runs, self.budget // 2)
+        wanted = min(self.steps, operator.dim)
+        steps = min(wanted, self.budget // count)
         with operator.session():
-            found = _Runs(operator, self, meter, steps)
+            found = _Runs(operator, self.seed, meter, count, steps)
             finite = found.grow()
-            return self._result(found, finite, shortened=steps < min(self.steps, operator.dim))
+            return self._result(found, finite, shortened=steps < wanted or count < self.runs)
 
     def _result(self, runs: "_Runs", finite: bool, *, shortened: bool) -> DensityResult:
         operator, meter = runs.operator, runs.meter
@@ -127,9 +130,10 @@ class _Runs:
     """Recurrences that go side by side, so that one visit of a batch serves all of them."""
 
     def __init__(
-        self, operator: SymmetricOperator, settings: SpectralDensity, meter: Meter, steps: int
+        self, operator: SymmetricOperator, seed: int, meter: Meter, count: int, steps: int
     ):
-        self.operator, self.settings, self.meter, self.steps = operator, settings, meter, steps
+        self.operator, self.seed, self.meter = operator, seed, meter
+        self.count, self.steps = count, steps
         self.late = False
         self.forms: list[Tensor] = []
         self.batch_weights = torch.zeros(0)
@@ -139,11 +143,9 @@ class _Runs:
         """Make all steps of all runs; return whether every product was finite."""
         operator = self.operator
         one = self.steps * operator.dim * torch.finfo(operator.dtype).bits // 8
-        together = max(1, min(BLOCK, self.settings.runs, _MEMORY // max(1, one)))
-        for first in range(0, self.settings.runs, together):
-            group = [
-                self._start(n) for n in range(first, min(first + together, self.settings.runs))
-            ]
+        together = max(1, min(BLOCK, self.count, _MEMORY // max(1, one)))
+        for first in range(0, self.count, together):
+            group = [self._start(n) for n in range(first, min(first + together, self.count))]
             for step in range(self.steps):
                 awake = [run for run in group if not run.closed]
                 enough = step >= 2 and len(self.done) + len(group) >= 2
@@ -161,14 +163,14 @@ class _Runs:
 
     def _start(self, number: int) -> _Run:
         operator = self.operator
-        signs = rademacher(operator.dim, stream(self.settings.seed, "density", number))
+        signs = rademacher(operator.dim, stream(self.seed, "density", number))
         start = signs.to(operator.device, operator.dtype) / math.sqrt(operator.dim)
         return _Run(start, start.new_empty(self.steps, operator.dim))
 
     def _step(self, runs: list[_Run], *, first: bool) -> bool:
         vectors = torch.stack([run.next for run in runs], 1)
         products = self.meter.timed(self.operator, vectors)
-        self.meter.tell(self.steps * self.settings.runs)
+        self.meter.tell(self.steps * self.count)
         if first:
             self.forms.append(products.forms)
             self.batch_weights = products.weights
@@ -221,7 +223,7 @@ def _numbers(runs: _Runs, settings: SpectralDensity) -> dict[str, Any]:
     grid = np.linspace(smallest - _TAIL * sigma, largest + _TAIL * sigma, settings.points)
     curves = np.stack([_smoothed(grid, theta, tau, sigma) for theta, tau in pairs])
     size = max(abs(smallest), abs(largest))
-    below = [float(tau[theta < 0].sum()) for theta, tau in pairs]
+    below = [float(tau[theta < -_NEGATIVE * size].sum()) for theta, tau in pairs]
     near = [float(tau[abs(theta) <= _NEAR_ZERO * size].sum()) for theta, tau in pairs]
     dim = runs.operator.dim
     forms = torch.cat(runs.forms, 1) * dim

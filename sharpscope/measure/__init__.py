@@ -4,6 +4,7 @@ from sharpscope.measure.contributions import contribution as contribution
 from sharpscope.measure.curvature import ENGINES as ENGINES
 from sharpscope.measure.curvature import TRACE_METHODS as TRACE_METHODS
 from sharpscope.measure.curvature import WAYS as WAYS
+from sharpscope.measure.curvature import density as density
 from sharpscope.measure.curvature import eigenvalues as eigenvalues
 from sharpscope.measure.curvature import swept as swept
 from sharpscope.measure.curvature import trace as trace
@@ -14,6 +15,7 @@ __all__ = [
     "TRACE_METHODS",
     "WAYS",
     "contribution",
+    "density",
     "eigenvalues",
     "swept",
     "trace",

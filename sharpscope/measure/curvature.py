@@ -7,13 +7,20 @@ from typing import Any
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.errors import MisuseError, SubjectError
-from sharpscope.estimators import Hutchinson, HutchPlusPlus, Sweep, TopEigenvalues, XTrace
+from sharpscope.estimators import (
+    Hutchinson,
+    HutchPlusPlus,
+    SpectralDensity,
+    Sweep,
+    TopEigenvalues,
+    XTrace,
+)
 from sharpscope.estimators.cost import Watcher
 from sharpscope.estimators.lanczos import check_k
 from sharpscope.estimators.ways import costs
 from sharpscope.measure.making import made
 from sharpscope.operators import OPERATORS
-from sharpscope.results import EigenResult, TraceResult
+from sharpscope.results import DensityResult, EigenResult, TraceResult
 from sharpscope.subject import Subject
 
 TRACE_METHODS = {"hutch++": HutchPlusPlus, "hutchinson": Hutchinson, "xtrace": XTrace}
@@ -225,6 +232,44 @@ def eigenvalues(
         kind, settings = TopEigenvalues, settings | {"k": k}
     estimator = made(kind, settings, f"with engine {engine!r}")
     return _measured(estimator, subject, modality, engine, operator, loss, watcher)
+
+
+def density(
+    subject: Subject,
+    modality: str,
+    *,
+    operator: str = "hessian",
+    loss: str = "fusion",
+    watcher: Watcher | None = None,
+    **settings: Any,
+) -> DensityResult:
+    """Return how the eigenvalues of one modality's encoder are spread, with an error band.
+
+    Args:
+        subject: What is under the scope.
+        modality: A modality, ``shared``, ``all`` or a glob of parameter names.
+        operator: ``hessian``, ``ggn`` or ``fd``.
+        loss: ``fusion``, ``total`` or a modality.
+        watcher: Called with a ``Progress`` after each pass over the data.
+        settings: Settings of ``SpectralDensity``: ``steps``, ``runs``, ``sigma``, ``points``,
+            ``budget``, ``max_seconds`` and ``seed``.
+
+    Raises:
+        MisuseError: If a name or a setting is not allowed.
+        SubjectError: If the subject cannot be measured.
+
+    Example:
+        >>> import torch, sharpscope as ss
+        >>> model = torch.nn.Linear(2, 1, bias=False)
+        >>> data = [(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.zeros(2, 1))]
+        >>> loss = torch.nn.functional.mse_loss
+        >>> subject = ss.Subject(model, data, loss=loss, encoders={"x": "weight"})
+        >>> found = ss.density(subject, "x")
+        >>> round(found.smallest, 4), round(found.largest, 4), found.negative
+        (1.0, 4.0, 0.0)
+    """
+    estimator = made(SpectralDensity, settings, "of the density")
+    return _measured(estimator, subject, modality, "native", operator, loss, watcher)
 
 
 def _measured(

@@ -25,7 +25,8 @@ class DensityResult(Result):
         trace: Trace by the same runs, ``parameters · mean Σ τ θ``.
         trace_error: Its standard error over runs.
         data_error: Standard error of the trace over batches as a sample of the data.
-        negative: Share of the eigenvalues that are below 0.
+        negative: Share of the eigenvalues that are below 0 by more than a thousandth of the
+            largest ``|λ|``; closer to 0 a sign may be rounding.
         negative_error: Its standard error over runs.
         near_zero: Share of the eigenvalues that are at most a hundredth of the largest ``|λ|``.
         near_zero_error: Its standard error over runs.

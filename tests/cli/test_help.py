@@ -89,7 +89,7 @@ def test_every_command_has_help_and_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), commands(), ids=list(COMMANDS))
 def test_every_option_has_help_and_shows_its_default(name: str, command: click.Command) -> None:
     # These have no default: nothing is saved, set or looked for until they are given.
-    measuring = ("trace", "eigen", "contribution")
+    measuring = ("trace", "eigen", "density", "contribution")
     bare = {"--spec", "--set", "--figure"} | ({"--out"} if name in measuring else set[str]())
     context = click.Context(command, show_default=True)
     for option in command.params:
@@ -129,9 +129,10 @@ def test_measuring_commands_share_their_options() -> None:
     }
     of_encoders = {"--modality", "--loss", "--rtol", "--budget", "--max-seconds"}
     found = dict(commands())
-    for name in ("trace", "eigen", "contribution"):
+    lacking = {"contribution": of_encoders, "density": {"--rtol"}}
+    for name in ("trace", "eigen", "density", "contribution"):
         options = {opt for option in found[name].params for opt in option.opts}
-        assert shared - (of_encoders if name == "contribution" else set[str]()) <= options
+        assert shared - lacking.get(name, set[str]()) <= options
 
 
 def test_unknown_command_names_the_nearest() -> None:

@@ -64,6 +64,13 @@ def test_files_are_whole_and_the_same_each_time(kind: str, tmp_path: Path):
         assert b"/FontFile2" in content[0]  # fonts are embedded
 
 
+def test_what_cannot_be_drawn():
+    with pytest.raises(MisuseError, match="there is no result to draw"):
+        draw_contribution([])
+    with pytest.raises(MisuseError, match="width must be 'text', 'column' or 'page'; got 'wide'"):
+        draw_contribution([a_contribution()], width="wide")
+
+
 def test_other_formats_are_told(tmp_path: Path):
     with pytest.raises(MisuseError, match=r"must end in '.pdf', '.svg' or '.png'; got .*bars.gif"):
         save_figure(a_contribution().draw(), tmp_path / "bars.gif")

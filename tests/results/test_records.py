@@ -12,6 +12,7 @@ import pytest
 from sharpscope.errors import MisuseError
 from sharpscope.results import (
     ContributionResult,
+    DensityResult,
     EigenResult,
     Outcome,
     Result,
@@ -100,6 +101,28 @@ def a_contribution(**changes: Any) -> ContributionResult:
         "alignment_error": pair(0.05, 0.1),
     }
     return ContributionResult(**(COMMON | own | changes))
+
+
+def a_density(**changes: Any) -> DensityResult:
+    own: dict[str, Any] = {
+        "method": "stochastic Lanczos quadrature",
+        "grid": np.linspace(-1.0, 9.0, 5),
+        "density": np.array([0.1, 0.2, 0.05, 0.02, 0.01]),
+        "density_error": np.array([0.01, 0.02, 0.01, 0.01, 0.005]),
+        "sigma": 0.5,
+        "nodes": np.array([[-0.5, 1.0, 8.0], [-0.4, 8.1, np.nan]]),
+        "weights": np.array([[0.5, 0.4, 0.1], [0.8, 0.2, np.nan]]),
+        "largest": 8.1,
+        "smallest": -0.5,
+        "trace": 100.0,
+        "trace_error": 5.0,
+        "data_error": 9.0,
+        "negative": 0.65,
+        "negative_error": 0.15,
+        "near_zero": 0.0,
+        "near_zero_error": 0.0,
+    }
+    return DensityResult(**(COMMON | own | changes))
 
 
 def test_reprs_say_the_value_the_method_and_the_cost():
@@ -235,7 +258,7 @@ def test_the_npz_is_no_place_for_the_json(tmp_path: Path):
     [
         ("{", "x.json is not a sharpscope result: it is not JSON"),
         ("\xff\xfe", "x.json is not a sharpscope result: it is not JSON"),
-        ("[]", "'sharpscope/eigen' or 'sharpscope/contribution'; got None"),
+        ("[]", "'sharpscope/density' or 'sharpscope/contribution'; got None"),
         ('{"schema": "other/trace"}', "must be .*; got 'other/trace'"),
         ('{"schema": ["sharpscope/trace"]}', r"must be .*; got \['sharpscope/trace'\]"),
         (

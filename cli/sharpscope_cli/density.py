@@ -1,0 +1,79 @@
+"""``sharpscope density``: how the Hessian eigenvalues of encoders are spread."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sharpscope_cli.options import OPERATOR, PATH, Request, measuring
+from sharpscope_cli.params import POSITIVE, count
+
+
+@click.command(
+    "density",
+    epilog="\b\nExamples:\n  sharpscope density runs/ehr-cxr.pt --modality ehr\n"
+    "  sharpscope density late.pt masam.pt --figure density.pdf --out densities/",
+)
+@click.option(
+    "--steps", type=count(2), default=64, metavar="N", help="Lanczos steps, a product each."
+)
+@click.option(
+    "--runs",
+    type=count(2, "two make a standard error"),
+    default=8,
+    metavar="N",
+    help="Random starts, whose spread is the error.",
+)
+@click.option(
+    "--sigma",
+    type=POSITIVE,
+    metavar="X",
+    help="Width of the Gaussian that smooths, in the unit of the eigenvalues.  "
+    "[default: 0.16 % of their range]",
+)
+@click.option(
+    "--figure",
+    type=PATH,
+    metavar="FILE",
+    help="Draw the densities into a .pdf, .svg or .png, a panel for each encoder.",
+)
+@OPERATOR
+@measuring(budget_help="Products that may be spent; runs become shorter to keep to it.")
+def command(
+    request: Request,
+    steps: int,
+    runs: int,
+    sigma: float | None,
+    figure: Path | None,
+    operator: str,
+) -> None:
+    """Spectral density of each encoder's Hessian, with an error band.
+
+    Prints the ends of the spectrum, the shares of its eigenvalues below 0 and near 0, and the
+    trace, each with its standard error over runs; the density itself goes to --out and --figure.
+    """
+    from sharpscope.measure import density
+    from sharpscope.results import DensityResult
+    from sharpscope_cli.drawing import check_figure, draw
+    from sharpscope_cli.measuring import measure_all, only_given, report
+    from sharpscope_cli.render_density import show_densities
+
+    check_figure(figure)
+
+    def measure(subject: Any, modality: str, watcher: Any) -> DensityResult:
+        return density(
+            subject,
+            modality,
+            operator=operator,
+            loss=request.loss,
+            watcher=watcher,
+            steps=steps,
+            runs=runs,
+            budget=request.budget,
+            seed=request.seed,
+            **only_given(sigma=sigma, max_seconds=request.max_seconds),
+        )
+
+    results = measure_all(request, measure, stem="density", bound=True)
+    drawn = draw(results, figure)
+    report(request, results, lambda found: show_densities(found, quiet=request.quiet), drawn=drawn)
