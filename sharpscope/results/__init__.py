@@ -10,6 +10,7 @@ from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
 from sharpscope.results.outcome import Outcome as Outcome
 from sharpscope.results.record import Result as Result
+from sharpscope.results.sharpness import SharpnessResult as SharpnessResult
 from sharpscope.results.store import load as load
 from sharpscope.results.store import save_all as save_all
 from sharpscope.results.trace import TraceResult as TraceResult
@@ -20,6 +21,7 @@ __all__ = [
     "EigenResult",
     "Outcome",
     "Result",
+    "SharpnessResult",
     "TraceResult",
     "check_writable",
     "load",

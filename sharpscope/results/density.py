@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from sharpscope.results.outcome import Outcome
 from sharpscope.results.record import Result, significant, within
 from sharpscope.results.trace import with_error
 
@@ -49,6 +50,15 @@ class DensityResult(Result):
     negative_error: float | None
     near_zero: float | None
     near_zero_error: float | None
+
+    @property
+    def advice(self) -> str:
+        """What the outcome means and what to change."""
+        return {
+            Outcome.COMPLETED: "All runs that were asked for were made; no target was set.",
+            Outcome.BUDGET_SPENT: "The budget or the time made the runs shorter or fewer: raise "
+            "--budget or --max-seconds, or ask for fewer --steps or --runs.",
+        }.get(self.outcome, super().advice)
 
     @property
     def runs(self) -> int:

@@ -14,10 +14,12 @@ from sharpscope.results.contribution import ContributionResult
 from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.record import Result, beside
+from sharpscope.results.sharpness import SharpnessResult
 from sharpscope.results.trace import TraceResult
 
 _KINDS: dict[str, type[Result]] = {
-    kind.schema: kind for kind in (TraceResult, EigenResult, DensityResult, ContributionResult)
+    kind.schema: kind
+    for kind in (TraceResult, EigenResult, DensityResult, SharpnessResult, ContributionResult)
 }
 
 

@@ -9,13 +9,20 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Result, load
-from tests.results.test_records import a_contribution, a_density, a_trace, an_eigen
+from tests.results.test_records import (
+    a_contribution,
+    a_density,
+    a_sharpness,
+    a_trace,
+    an_eigen,
+)
 
 MEMBERS: tuple[Callable[..., Result], ...] = (
     a_trace,
     an_eigen,
     a_contribution,
     a_density,
+    a_sharpness,
 )
 PROMISED = (
     "schema version modality parameters samples loss loss_value outcome advice method matvecs "

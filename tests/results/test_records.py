@@ -16,6 +16,7 @@ from sharpscope.results import (
     EigenResult,
     Outcome,
     Result,
+    SharpnessResult,
     TraceResult,
     load,
     save_all,
@@ -123,6 +124,19 @@ def a_density(**changes: Any) -> DensityResult:
         "near_zero_error": 0.0,
     }
     return DensityResult(**(COMMON | own | changes))
+
+
+def a_sharpness(**changes: Any) -> SharpnessResult:
+    own: dict[str, Any] = {
+        "method": "Keskar's Q, ε = 0.001, whole space",
+        "value": 2.5,
+        "standard_error": None,
+        "interval": None,
+        "spread": 0.1,
+        "values": (2.5, 2.4),
+        "evaluations": 55.0,
+    }
+    return SharpnessResult(**(COMMON | own | changes))
 
 
 def test_reprs_say_the_value_the_method_and_the_cost():
@@ -258,7 +272,7 @@ def test_the_npz_is_no_place_for_the_json(tmp_path: Path):
     [
         ("{", "x.json is not a sharpscope result: it is not JSON"),
         ("\xff\xfe", "x.json is not a sharpscope result: it is not JSON"),
-        ("[]", "'sharpscope/density' or 'sharpscope/contribution'; got None"),
+        ("[]", "'sharpscope/sharpness' or 'sharpscope/contribution'; got None"),
         ('{"schema": "other/trace"}', "must be .*; got 'other/trace'"),
         ('{"schema": ["sharpscope/trace"]}', r"must be .*; got \['sharpscope/trace'\]"),
         (

@@ -1,0 +1,209 @@
+"""The loss at points around the parameters: what sharpness and landscapes are made of."""
+
+import math
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+from sharpscope.errors import SubjectError
+from sharpscope.replay import ReplayRefused, Tape
+from sharpscope.subject.losses import LossSum
+from sharpscope.subject.proof import Census
+from sharpscope.subject.subject import Subject
+
+T = TypeVar("T")
+
+# Played and plain losses of one batch at one point: rounding of one pass.
+_RTOL = 1e-5
+
+
+class Slope(NamedTuple):
+    """A loss and its gradient over the Selection, ``[dim]``."""
+
+    value: float
+    gradient: Tensor
+
+
+class Points:
+    """The mean loss of a subject at displaced parameters of one Selection.
+
+    The loss at no displacement is that of the unmodified model. What does not depend on the
+    Selection is played back, after a comparison with plain passes at the first displaced point.
+
+    Args:
+        subject: What is under the scope.
+        modality: Name of the Selection.
+        loss: Name of the loss.
+
+    Attributes:
+        selection: The parameters that move.
+        census: What is in the data, inside a session.
+        evaluations: Passes over the data so far, with or without a gradient.
+    """
+
+    census: Census
+
+    def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
+        self.subject = subject
+        self.selection = subject.select(modality)
+        self.loss = loss
+        subject.loss(loss)  # an unknown name is refused here
+        self.evaluations = 0.0
+        self._tape: Tape | None = None
+        self._compared: set[int] = set()
+
+    @property
+    def dim(self) -> int:
+        """Number of parameters that move."""
+        return self.selection.dim
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Dtype of the parameters inside a session."""
+        return self.subject.dtype or self.selection.parameters[0].dtype
+
+    @contextmanager
+    def session(self) -> Generator[None]:
+        """Hold the subject still for many points, after a proof that it does stand still."""
+        with self.subject.studying(self.selection):
+            self._tape = self.subject.tape(self.selection)
+            self.census = self.subject.census(self.loss, tape=self._tape)
+            self._compared = set()
+            try:
+                yield
+            finally:
+                self._tape = None
+
+    @property
+    def replayed(self) -> tuple[str, ...]:
+        """Modules that are played back."""
+        return self._tape.played if self._tape else ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a result should say of the subject and the replay."""
+        return (*self.subject.notes, *(self._tape.notes() if self._tape else ()))
+
+    def value(self, displacement: Tensor | None) -> float:
+        """Return the mean loss with the parameters moved by a flat vector ``[dim]``.
+
+        Not finite stays not finite.
+        """
+        if displacement is None:
+            return self.census.loss_value
+        with torch.no_grad():
+            return self._or_plain(lambda: self._mean(displacement))
+
+    def slope(self, displacement: Tensor | None) -> Slope:
+        """Return the mean loss at a point and its gradient there, in float64."""
+        if displacement is None:
+            displacement = torch.zeros(self.dim, dtype=self.dtype, device=self.subject.device)
+
+        def work() -> Slope:
+            gradient = torch.zeros(self.dim, dtype=torch.float64, device=self.subject.device)
+            value = self._mean(displacement, gradient)
+            return Slope(value, gradient / self.census.weight)
+
+        return self._or_plain(work)
+
+    def each(self) -> Generator["OneBatch"]:
+        """Yield every batch as a function of the displacement, for sharpness batch by batch."""
+        for number, batch in enumerate(self.subject.walk(), start=1):
+            yield OneBatch(self, number, batch)
+
+    def of_batch(self, number: int, batch: Any, displacement: Tensor) -> Slope:
+        """Return the mean loss of one batch at a point and its gradient there."""
+
+        def work() -> Slope:
+            self.evaluations += 1 / self.census.batches
+            tape = self._tape
+            loss = self.subject.loss(self.loss)
+            with self._moved(displacement):
+
+                def run() -> LossSum:
+                    return loss(self.subject.model, batch)
+
+                value = run() if tape is None else tape.run(number, run)
+                self._compare(number, batch, value, displacement)
+                gradient = self._gradient(value.total)
+            weight = value.weight or 1.0
+            return Slope(value.total.item() / weight, gradient / weight)
+
+        return self._or_plain(work)
+
+    def _mean(self, displacement: Tensor, gradient: Tensor | None = None) -> float:
+        """Return the mean loss at a point, and add the batches' gradient sums."""
+        self.evaluations += 1
+        sums: list[float] = []
+        with self._moved(displacement):
+            for number, batch, value in self.subject.visits(self.loss, tape=self._tape):
+                self._compare(number, batch, value, displacement)
+                sums.append(value.total.item())
+                if gradient is not None:
+                    gradient += self._gradient(value.total)
+        # Not fsum where infinities of both signs would meet: it raises.
+        total = math.fsum(sums) if all(map(math.isfinite, sums)) else sum(sums)
+        return total / self.census.weight
+
+    def _moved(self, displacement: Tensor) -> AbstractContextManager[None]:
+        return self.selection.displaced(displacement.to(self.subject.device, self.dtype))
+
+    def _or_plain(self, work: Callable[[], T]) -> T:
+        """Return what a pass returns, run once more without replay where that differs."""
+        try:
+            return work()
+        except ReplayRefused as refused:
+            assert self._tape is not None
+            self._tape.refuse(str(refused))
+            return work()
+
+    def _compare(self, number: int, batch: Any, value: LossSum, displacement: Tensor) -> None:
+        """Compare a batch's played loss with a plain one, at its first displaced point.
+
+        Raises:
+            ReplayRefused: If they differ.
+        """
+        tape = self._tape
+        # Where nothing is displaced, what is wrongly played back looks right.
+        if number in self._compared or not displacement.any():
+            return
+        self._compared.add(number)
+        if tape is None or not tape.playing:
+            return
+        with torch.no_grad():
+            plain = self.subject.loss(self.loss)(self.subject.model, batch).total.item()
+        played = value.total.item()
+        same = plain == played or abs(plain - played) <= _RTOL * abs(plain)
+        if not (same or (math.isnan(plain) and math.isnan(played))):
+            raise ReplayRefused(f"batch {number} has the loss {plain:.9g} and {played:.9g}")
+
+    def _gradient(self, total: Tensor) -> Tensor:
+        if not total.requires_grad:
+            return torch.zeros(self.dim, dtype=torch.float64, device=self.subject.device)
+        try:
+            found = torch.autograd.grad(total, self.selection.parameters, allow_unused=True)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            words = " ".join(str(error).split())
+            raise SubjectError(f"the loss has no gradient: {words}") from error
+        return self.selection.flatten(found).double()
+
+
+class OneBatch:
+    """The mean loss of one batch, as a function of the displacement.
+
+    Args:
+        points: What it belongs to.
+        number: Of the batch.
+        batch: The batch.
+    """
+
+    def __init__(self, points: Points, number: int, batch: Any):
+        self._points, self._number, self._batch = points, number, batch
+
+    def slope(self, displacement: Tensor) -> Slope:
+        """Return the batch's mean loss at a point and its gradient there."""
+        return self._points.of_batch(self._number, self._batch, displacement)
