@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from sharpscope import operators as operators
     from sharpscope import optim as optim
     from sharpscope.measure import contribution as contribution
+    from sharpscope.measure import coupling as coupling
     from sharpscope.measure import density as density
     from sharpscope.measure import eigenvalues as eigenvalues
+    from sharpscope.measure import generalization_gap as generalization_gap
+    from sharpscope.measure import sharpness as sharpness
     from sharpscope.measure import trace as trace
     from sharpscope.measure import traces as traces
     from sharpscope.results import load as load
@@ -31,7 +34,10 @@ _HOMES = {
     "traces": "sharpscope.measure",
     "eigenvalues": "sharpscope.measure",
     "contribution": "sharpscope.measure",
+    "coupling": "sharpscope.measure",
     "density": "sharpscope.measure",
+    "generalization_gap": "sharpscope.measure",
+    "sharpness": "sharpscope.measure",
     "load": "sharpscope.results",
 }
 _FOLDERS = ("estimators", "operators", "optim")
@@ -39,13 +45,16 @@ _FOLDERS = ("estimators", "operators", "optim")
 __all__ = [
     "Subject",
     "contribution",
+    "coupling",
     "density",
     "eigenvalues",
     "estimators",
+    "generalization_gap",
     "load",
     "load_subject",
     "operators",
     "optim",
+    "sharpness",
     "trace",
     "traces",
 ]

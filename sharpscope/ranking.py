@@ -28,13 +28,19 @@ def auprc(
     return found
 
 
-def auroc(scores: np.ndarray, truth: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    """Return the area under the ROC curve of each label with items of both kinds."""
+def auroc(
+    scores: np.ndarray, truth: np.ndarray, names: Sequence[str], weights: Any = None
+) -> dict[str, float]:
+    """Return the area under the ROC curve of each label with items of both kinds.
+
+    Arguments are those of ``auprc``.
+    """
     found: dict[str, float] = {}
     for column, name in enumerate(names):
         positive = truth[:, column] > 0
-        if 0 < positive.sum() < len(positive):
-            found[name] = float(roc_auc_score(positive, scores[:, column]))
+        counted = positive if weights is None else positive[weights > 0]
+        if 0 < counted.sum() < len(counted):
+            found[name] = float(roc_auc_score(positive, scores[:, column], sample_weight=weights))
     return found
 
 

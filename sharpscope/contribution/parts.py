@@ -29,8 +29,7 @@ class Parts:
 
     def score(self, logits: np.ndarray) -> Scored:
         """Return the metric of logits ``[items, outputs]``."""
-        outputs = [str(number) for number in range(logits.shape[1])]
-        return score(logits, self.target, self.drawn, outputs)
+        return score(logits, self.target, self.drawn, self.metric)
 
     def scores(self) -> dict[str, Any]:
         """Return the metric with everything, without and with only each modality, and readouts."""

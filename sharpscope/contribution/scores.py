@@ -1,12 +1,14 @@
 """How good predictions are, and how far that would move with other items of the same kind."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from sharpscope.ranking import auprc, mean
+from sharpscope.ranking import auprc, auroc, mean
+
+METRICS = ("accuracy", "macro_auprc", "macro_auroc")
 
 # Ranking items anew is dear: so many replicates say its error to a twentieth.
 _RANKED = 200
@@ -59,21 +61,30 @@ class Bootstrap:
             yield generator.multinomial(self.items, even, size=count).astype(np.float32)
 
 
-def score(logits: np.ndarray, target: np.ndarray, drawn: Bootstrap, names: Sequence[str]) -> Scored:
-    """Return the accuracy over classes, or the mean average precision over labels.
+def score(logits: np.ndarray, target: np.ndarray, drawn: Bootstrap, metric: str) -> Scored:
+    """Return a metric and its error.
 
     Args:
         logits: ``[items, outputs]``.
         target: Classes ``[items]`` or labels ``[items, outputs]``.
         drawn: The replicates.
-        names: Of the outputs.
+        metric: One of ``METRICS``; of labels accuracy is the share that is right. Rankings are
+            the mean over classes, each against the rest, or over labels.
     """
+    if metric == "accuracy":
+        right = (logits > 0) == (target > 0.5) if target.ndim == 2 else logits.argmax(1) == target
+        each = right.mean(1) if right.ndim == 2 else right.astype(float)
+        return scored(float(each.mean()), drawn.means(each[None])[:, 0])
+    names = [str(number) for number in range(logits.shape[1])]
+    order = logits
+    truth = target
     if target.ndim == 1:
-        right = (logits.argmax(1) == target).astype(np.float32)
-        return scored(float(right.mean(dtype=np.float64)), drawn.means(right[None])[:, 0])
+        order = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
+        truth = np.eye(logits.shape[1])[target]
+    ranking = {"macro_auprc": auprc, "macro_auroc": auroc}[metric]
 
     def ranked(weights: np.ndarray | None = None) -> float:
-        value = mean(auprc(logits, target, names, weights))
+        value = mean(ranking(order, truth, names, weights))
         return float("nan") if value is None else value
 
     return scored(ranked(), drawn.each(ranked, most=_RANKED))

@@ -9,14 +9,22 @@ from sharpscope.measure.curvature import eigenvalues as eigenvalues
 from sharpscope.measure.curvature import swept as swept
 from sharpscope.measure.curvature import trace as trace
 from sharpscope.measure.curvature import traces as traces
+from sharpscope.measure.sharpness import SHARPNESS as SHARPNESS
+from sharpscope.measure.sharpness import coupling as coupling
+from sharpscope.measure.sharpness import generalization_gap as generalization_gap
+from sharpscope.measure.sharpness import sharpness as sharpness
 
 __all__ = [
     "ENGINES",
+    "SHARPNESS",
     "TRACE_METHODS",
     "WAYS",
     "contribution",
+    "coupling",
     "density",
     "eigenvalues",
+    "generalization_gap",
+    "sharpness",
     "swept",
     "trace",
     "traces",

@@ -4,10 +4,12 @@ Nothing here imports torch: a result can be read, compared and drawn on a machin
 """
 
 from sharpscope.results.contribution import ContributionResult as ContributionResult
+from sharpscope.results.coupling import CouplingResult as CouplingResult
 from sharpscope.results.density import DensityResult as DensityResult
 from sharpscope.results.eigen import EigenResult as EigenResult
 from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
+from sharpscope.results.gap import GapResult as GapResult
 from sharpscope.results.outcome import Outcome as Outcome
 from sharpscope.results.record import Result as Result
 from sharpscope.results.sharpness import SharpnessResult as SharpnessResult
@@ -17,8 +19,10 @@ from sharpscope.results.trace import TraceResult as TraceResult
 
 __all__ = [
     "ContributionResult",
+    "CouplingResult",
     "DensityResult",
     "EigenResult",
+    "GapResult",
     "Outcome",
     "Result",
     "SharpnessResult",

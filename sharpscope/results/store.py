@@ -11,15 +11,25 @@ import numpy as np
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
 from sharpscope.results.contribution import ContributionResult
+from sharpscope.results.coupling import CouplingResult
 from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
+from sharpscope.results.gap import GapResult
 from sharpscope.results.record import Result, beside
 from sharpscope.results.sharpness import SharpnessResult
 from sharpscope.results.trace import TraceResult
 
 _KINDS: dict[str, type[Result]] = {
     kind.schema: kind
-    for kind in (TraceResult, EigenResult, DensityResult, SharpnessResult, ContributionResult)
+    for kind in (
+        TraceResult,
+        EigenResult,
+        DensityResult,
+        CouplingResult,
+        SharpnessResult,
+        GapResult,
+        ContributionResult,
+    )
 }
 
 

@@ -11,7 +11,9 @@ from sharpscope.errors import MisuseError
 from sharpscope.results import Result, load
 from tests.results.test_records import (
     a_contribution,
+    a_coupling,
     a_density,
+    a_gap,
     a_sharpness,
     a_trace,
     an_eigen,
@@ -23,6 +25,8 @@ MEMBERS: tuple[Callable[..., Result], ...] = (
     a_contribution,
     a_density,
     a_sharpness,
+    a_coupling,
+    a_gap,
 )
 PROMISED = (
     "schema version modality parameters samples loss loss_value outcome advice method matvecs "

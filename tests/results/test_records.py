@@ -12,8 +12,10 @@ import pytest
 from sharpscope.errors import MisuseError
 from sharpscope.results import (
     ContributionResult,
+    CouplingResult,
     DensityResult,
     EigenResult,
+    GapResult,
     Outcome,
     Result,
     SharpnessResult,
@@ -137,6 +139,34 @@ def a_sharpness(**changes: Any) -> SharpnessResult:
         "evaluations": 55.0,
     }
     return SharpnessResult(**(COMMON | own | changes))
+
+
+def a_gap(**changes: Any) -> GapResult:
+    own: dict[str, Any] = {
+        "method": "normalized generalization gap",
+        "value": 5.0,
+        "standard_error": 1.0,
+        "interval": (3.0, 7.0),
+        "metric": "accuracy",
+        "train": 1.0,
+        "train_error": 0.0,
+        "test": 0.95,
+        "test_error": 0.01,
+        "train_samples": 40,
+    }
+    return GapResult(**(COMMON | own | changes))
+
+
+def a_coupling(**changes: Any) -> CouplingResult:
+    own: dict[str, Any] = {
+        "method": "random probes of single encoders",
+        "blocks": {"ehr": 4.0, "cxr": 9.0, "ehr+cxr": 1.0},
+        "block_error": {"ehr": 0.1, "cxr": 0.2, "ehr+cxr": 0.1},
+        "shares": {"ehr+cxr": 2 / 15},
+        "share_error": {"ehr+cxr": 0.01},
+        "probes": 12,
+    }
+    return CouplingResult(**(COMMON | own | changes))
 
 
 def test_reprs_say_the_value_the_method_and_the_cost():
@@ -272,7 +302,7 @@ def test_the_npz_is_no_place_for_the_json(tmp_path: Path):
     [
         ("{", "x.json is not a sharpscope result: it is not JSON"),
         ("\xff\xfe", "x.json is not a sharpscope result: it is not JSON"),
-        ("[]", "'sharpscope/sharpness' or 'sharpscope/contribution'; got None"),
+        ("[]", "'sharpscope/gap' or 'sharpscope/contribution'; got None"),
         ('{"schema": "other/trace"}', "must be .*; got 'other/trace'"),
         ('{"schema": ["sharpscope/trace"]}', r"must be .*; got \['sharpscope/trace'\]"),
         (

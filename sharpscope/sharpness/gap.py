@@ -1,0 +1,122 @@
+"""The normalized generalization gap of a metric, with the error of other items."""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sharpscope.checks import at_least, one_of
+from sharpscope.contribution.passes import look
+from sharpscope.contribution.scores import METRICS, Bootstrap, Scored, deviation, score
+from sharpscope.estimators.cost import peak_bytes
+from sharpscope.results import GapResult, Outcome
+from sharpscope.streams import stream
+from sharpscope.subject import Subject
+from sharpscope.subject.provenance import measured_on
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizationGap:
+    """Measure ``τ = 100 (metric_train - metric_test) / metric_train`` in eval mode, signed.
+
+    Args:
+        metric: ``accuracy``, ``macro_auprc`` or ``macro_auroc``; by default accuracy of classes
+            and macro_auprc of labels.
+        bootstrap: Replicates behind the error; 200 at most of a ranking.
+        seed: Of the replicates.
+
+    Raises:
+        MisuseError: If a setting is not allowed.
+
+    Source: M-SAM (Nowdeh et al., 2025, arXiv 2510.24919) reports it.
+
+    Example:
+        >>> import torch, sharpscope as ss
+        >>> from sharpscope.sharpness import GeneralizationGap
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> _ = torch.nn.init.eye_(model.weight)
+        >>> loss, x = torch.nn.functional.cross_entropy, torch.eye(2).repeat(5, 1)
+        >>> targets = torch.tensor([0, 1] * 5), torch.tensor([0, 0] * 5)
+        >>> encoders = {"x": "weight"}
+        >>> on = [ss.Subject(model, [(x, y)], loss=loss, encoders=encoders) for y in targets]
+        >>> GeneralizationGap()(*on).value
+        50.0
+    """
+
+    metric: str | None = None
+    bootstrap: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.metric is not None:
+            one_of("metric", self.metric, METRICS)
+        at_least("bootstrap", self.bootstrap, 100, "replicates: fewer make no interval")
+        at_least("seed", self.seed, 0)
+
+    def __call__(self, train: Subject, test: Subject, *, watcher: Any = None) -> GapResult:
+        """Return the gap between two splits of one model.
+
+        Raises:
+            MisuseError: If the metric does not fit the targets.
+            SubjectError: If a subject cannot be measured, or does not show its predictions.
+        """
+        began = time.perf_counter()
+        found: dict[str, tuple[Scored, int]] = {}
+        metric = self.metric
+        for split, subject in (("train", train), ("test", test)):
+            if watcher is not None:
+                watcher(f"predictions on {split}")
+            with subject.still():
+                census = subject.census()
+                everyone = frozenset(subject.owners.modalities)
+                seen = look(subject, [everyone], mask="zero_feature")
+            target = seen.target.numpy()
+            metric = metric or ("accuracy" if target.ndim == 1 else "macro_auprc")
+            drawn = Bootstrap(len(target), self.bootstrap, self._stream(split))
+            told = score(seen.logits[everyone].numpy(), target, drawn, metric)
+            found[split] = told, len(target)
+        (ours, items), (theirs, others) = found["train"], found["test"]
+        values = _gaps(ours.replicates, theirs.replicates)
+        finite = values[np.isfinite(values)]
+        value = None
+        if ours.value and theirs.value is not None and len(finite):
+            value = 100 * (ours.value - theirs.value) / ours.value
+        defined = value is not None
+        parameter = next(iter(test.owners.parameters.values()))
+        ends = np.quantile(finite, [0.025, 0.975]).tolist() if defined else None
+        return GapResult(
+            modality="all",
+            parameters=test.select("all").dim,
+            samples=others,
+            train_samples=items,
+            loss="fusion",
+            loss_value=census.loss_value,
+            outcome=Outcome.COMPLETED if defined else Outcome.NOT_FINITE,
+            method="normalized generalization gap",
+            matvecs=0.0,
+            seconds=time.perf_counter() - began,
+            peak_bytes=peak_bytes(test.device),
+            seed=self.seed,
+            settings={key: v for key, v in asdict(self).items() if key != "seed"},
+            provenance=measured_on(test, census, test.device, test.dtype or parameter.dtype),
+            notes=test.notes,
+            value=value,
+            standard_error=deviation(values) if defined else None,
+            interval=None if ends is None else (ends[0], ends[1]),
+            metric=str(metric),
+            train=ours.value,
+            train_error=ours.error,
+            test=theirs.value,
+            test_error=theirs.error,
+        )
+
+    def _stream(self, split: str) -> int:
+        return int(torch.randint(2**62, (1,), generator=stream(self.seed, "gap", split)))
+
+
+def _gaps(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    count = min(len(train), len(test))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 100 * (train[:count] - test[:count]) / train[:count]
