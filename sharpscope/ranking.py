@@ -1,10 +1,10 @@
 """How well scores rank the positive items of each label: what accuracy cannot tell of rare ones."""
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 
 def auprc(
@@ -23,7 +23,9 @@ def auprc(
         positive = truth[:, column] > 0
         if (positive if weights is None else weights * positive).any():
             found[name] = float(
-                average_precision_score(positive, scores[:, column], sample_weight=weights)
+                _sklearn().average_precision_score(
+                    positive, scores[:, column], sample_weight=weights
+                )
             )
     return found
 
@@ -40,8 +42,15 @@ def auroc(
         positive = truth[:, column] > 0
         counted = positive if weights is None else positive[weights > 0]
         if 0 < counted.sum() < len(counted):
-            found[name] = float(roc_auc_score(positive, scores[:, column], sample_weight=weights))
+            found[name] = float(
+                _sklearn().roc_auc_score(positive, scores[:, column], sample_weight=weights)
+            )
     return found
+
+
+def _sklearn() -> Any:
+    # A second to import, which who measures curvature need not wait for.
+    return import_module("sklearn.metrics")
 
 
 def mean(values: Mapping[str, float]) -> float | None:

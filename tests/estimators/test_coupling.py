@@ -48,7 +48,7 @@ def test_errors_cover_the_truth_over_seeds():
     assert abs(np.mean(away)) < 0.5
 
 
-@pytest.mark.parametrize("name", ("layer_norm", "conv_batchnorm", "tied"))
+@pytest.mark.parametrize("name", ["layer_norm", "conv_batchnorm", "tied"])
 def test_encoders_have_the_blocks_of_their_dense_hessian(name: str):
     model = problems.build(name)
     subject = problems.subject_of(model)
