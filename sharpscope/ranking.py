@@ -1,10 +1,11 @@
 """How well scores rank the positive items of each label: what accuracy cannot tell of rare ones."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
+
+from sharpscope.lazy import imported
 
 
 def auprc(
@@ -50,7 +51,7 @@ def auroc(
 
 def _sklearn() -> Any:
     # A second to import, which who measures curvature need not wait for.
-    return import_module("sklearn.metrics")
+    return imported("sklearn.metrics")
 
 
 def mean(values: Mapping[str, float]) -> float | None:

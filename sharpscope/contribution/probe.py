@@ -1,13 +1,12 @@
 """A fresh linear classifier on frozen features: what an encoder's features hold by themselves."""
 
-import random
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 import numpy as np
+
+from sharpscope.lazy import imported
 
 # 1 / L2 penalty, from features that hardly count to features that may fit single items.
 STRENGTHS = tuple(float(10 ** (k / 2)) for k in range(-8, 5))
@@ -86,7 +85,7 @@ def _fitted(
     """Return log-probabilities (labels: logits) of two other sets, and whether it converged."""
     found = [np.full((len(other), outputs), -np.inf) for other in others]
     converged = True
-    warning = import_module("sklearn.exceptions").ConvergenceWarning
+    warning = imported("sklearn.exceptions").ConvergenceWarning
     columns = [y] if y.ndim == 1 else list(y.T)
     for column, target in enumerate(columns):
         kinds = np.unique(target)
@@ -95,7 +94,9 @@ def _fitted(
                 place = int(kinds[0]) if y.ndim == 1 else column
                 rows[:, place] = 0.0 if y.ndim == 1 else np.copysign(_SURE, kinds[0] - 0.5)
             continue
-        model = _regression()(C=strength, max_iter=_STEPS, tol=1e-6)
+        model = imported("sklearn.linear_model").LogisticRegression(
+            C=strength, max_iter=_STEPS, tol=1e-6
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("error", warning)
             try:
@@ -110,15 +111,6 @@ def _fitted(
             else:
                 rows[:, column] = model.decision_function(other)
     return found[0], found[1], converged
-
-
-def _regression() -> Any:
-    """Return scikit-learn's logistic regression; importing it draws from Python's generator."""
-    before = random.getstate()
-    try:
-        return import_module("sklearn.linear_model").LogisticRegression
-    finally:
-        random.setstate(before)
 
 
 def _cross_entropy(logits: np.ndarray, target: np.ndarray) -> float:
