@@ -22,7 +22,6 @@ class Request:
     """
 
     checkpoints: tuple[Path, ...]
-    split: str | None
     samples: int | None
     batch_size: int | None
     device: str
@@ -34,6 +33,7 @@ class Request:
     out: Path | None
     as_json: bool
     quiet: bool
+    split: str | None = None
     modalities: tuple[str, ...] = ()
     loss: str = "fusion"
     rtol: float = 0.0
@@ -150,16 +150,19 @@ def measuring(
     *,
     rtol: float | None = None,
     rtol_help: str = "",
-    budget_help: str = "Hessian-vector products that may be spent.",
+    budget_help: str | None = "Hessian-vector products that may be spent.",
 ) -> Decorator:
     """Add checkpoints and the options of every command on encoders, passed on as a ``Request``.
 
     Args:
         rtol: Default of ``--rtol``; None for a command that has no such target.
         rtol_help: What it says.
-        budget_help: What ``--budget`` says.
+        budget_help: What ``--budget`` says; None for a command without products.
     """
     target = click.option("--rtol", type=POSITIVE, default=rtol, metavar="X", help=rtol_help)
+    budget = click.option(
+        "--budget", type=count(2, "products"), default=2000, metavar="N", help=budget_help
+    )
     return _requested(
         CHECKPOINTS,
         click.option(
@@ -170,18 +173,10 @@ def measuring(
             help="An encoder, shared, all, or a glob of parameter names; may be repeated.  "
             "[default: every encoder in turn]",
         ),
-        click.option(
-            "--loss", default="fusion", metavar="NAME", help="fusion, total or a modality."
-        ),
+        LOSS,
         *SUBJECT,
         *(() if rtol is None else (target,)),
-        click.option(
-            "--budget",
-            type=count(2, "products"),
-            default=2000,
-            metavar="N",
-            help=budget_help,
-        ),
+        *(() if budget_help is None else (budget,)),
         click.option(
             "--max-seconds",
             type=POSITIVE,
@@ -202,17 +197,48 @@ def measuring(
     )
 
 
-def measuring_jointly() -> Decorator:
-    """Add the options of a command with one result for all encoders, as a ``Request``."""
+def measuring_jointly(*more: Decorator, split: bool = True) -> Decorator:
+    """Add the options of a command with one result for all encoders, as a ``Request``.
+
+    Args:
+        more: Options of the request that this command has as well.
+        split: Whether the split can be chosen.
+    """
     return _requested(
         CHECKPOINTS,
-        *SUBJECT,
+        *more,
+        *(SUBJECT if split else SUBJECT[1:]),
         REPLAY,
         SPEC,
         TRUST,
         out("Save the result as JSON; a folder where there are several checkpoints."),
         joint=True,
     )
+
+
+LOSS = click.option("--loss", default="fusion", metavar="NAME", help="fusion, total or a modality.")
+RTOL_AND_BUDGET = (
+    click.option(
+        "--rtol",
+        type=POSITIVE,
+        default=0.1,
+        metavar="X",
+        help="Stop when every standard error is at most X times its number.",
+    ),
+    click.option(
+        "--budget",
+        type=count(4, "products"),
+        default=2000,
+        metavar="N",
+        help="Hessian-vector products that may be spent.",
+    ),
+    click.option(
+        "--max-seconds",
+        type=POSITIVE,
+        metavar="X",
+        help="Seconds that each measurement may take.  [default: no limit]",
+    ),
+)
 
 
 def _requested(*options: Decorator, joint: bool = False) -> Decorator:

@@ -90,12 +90,18 @@ def interval(result: TraceResult) -> str:
 
 
 def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
-    per_parameter = significant(result.normalized.get("per_parameter"), 3)
+    scaled = {name: significant(value, 3) for name, value in result.normalized.items()}
+    size = f"{result.parameters:,}"
     return [
         ("trace", with_error(result.value, result.standard_error)),
         ("95 % interval", _explained(interval(result), "needs 10 probes")),
         ("data error", _explained(_error(result.data_error), "one batch, or see the notes")),
-        ("per parameter", f"{per_parameter} ({result.parameters:,} parameters)"),
+        (
+            "per parameter",
+            f"{scaled.get('per_parameter', ABSENT)} ({result.parameters:,} parameters)",
+        ),
+        ("trace / ‖∇L‖", scaled.get("per_gradient_norm", ABSENT)),
+        ("trace · ‖θ‖²", scaled.get("times_squared_norm", ABSENT)),
         *common_facts(result),
     ]
 

@@ -89,7 +89,7 @@ def test_every_command_has_help_and_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), commands(), ids=list(COMMANDS))
 def test_every_option_has_help_and_shows_its_default(name: str, command: click.Command) -> None:
     # These have no default: nothing is saved, set or looked for until they are given.
-    measuring = ("trace", "eigen", "density", "contribution")
+    measuring = ("trace", "eigen", "density", "sharpness", "gap", "coupling", "contribution")
     bare = {"--spec", "--set", "--figure"} | ({"--out"} if name in measuring else set[str]())
     context = click.Context(command, show_default=True)
     for option in command.params:
@@ -129,8 +129,14 @@ def test_measuring_commands_share_their_options() -> None:
     }
     of_encoders = {"--modality", "--loss", "--rtol", "--budget", "--max-seconds"}
     found = dict(commands())
-    lacking = {"contribution": of_encoders, "density": {"--rtol"}}
-    for name in ("trace", "eigen", "density", "contribution"):
+    lacking = {
+        "contribution": of_encoders,
+        "density": {"--rtol"},
+        "sharpness": {"--rtol", "--budget"},
+        "gap": of_encoders | {"--split"},
+        "coupling": {"--modality"},
+    }
+    for name in ("trace", "eigen", *lacking):
         options = {opt for option in found[name].params for opt in option.opts}
         assert shared - lacking.get(name, set[str]()) <= options
 
