@@ -96,10 +96,7 @@ def _trace_facts(result: TraceResult) -> list[tuple[str, str]]:
         ("trace", with_error(result.value, result.standard_error)),
         ("95 % interval", _explained(interval(result), "needs 10 probes")),
         ("data error", _explained(_error(result.data_error), "one batch, or see the notes")),
-        (
-            "per parameter",
-            f"{scaled.get('per_parameter', ABSENT)} ({result.parameters:,} parameters)",
-        ),
+        ("per parameter", f"{scaled.get('per_parameter', ABSENT)} ({size} parameters)"),
         ("trace / ‖∇L‖", scaled.get("per_gradient_norm", ABSENT)),
         ("trace · ‖θ‖²", scaled.get("times_squared_norm", ABSENT)),
         *common_facts(result),
