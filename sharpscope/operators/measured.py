@@ -13,7 +13,9 @@ from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
 from sharpscope.operators.layers import TwiceCheap
+from sharpscope.operators.remarks import remarks
 from sharpscope.operators.sums import Sums
+from sharpscope.operators.witness import plain_gradients
 from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject import Census, Subject
 from sharpscope.subject.losses import LossSum
@@ -78,7 +80,9 @@ class MeasuredOperator(SymmetricOperator):
             tape.enabled &= self.economical
             self._census = self.subject.census(self.loss, tape=tape)
             self._begin(tape, self._census)
-            self._true = self._plain_gradients(tape, self._census)
+            self._true = plain_gradients(
+                self.subject, self.loss, self._census, tape, self._flat_gradient
+            )
             self._open = True
             try:
                 yield
@@ -249,31 +253,12 @@ class MeasuredOperator(SymmetricOperator):
         self._used = [used or g is not None for used, g in zip(before, found, strict=True)]
         return list(found)
 
-    def _gradient_of(self, batch: Any) -> Tensor:
-        """Return the gradient of a batch's loss sum by a plain pass, shape ``[dim]``."""
-        value = self.subject.loss(self.loss)(self.subject.model, batch)
+    def _flat_gradient(self, value: LossSum) -> Tensor:
         return self.selection.flatten(self._gradient(value.total, create_graph=False))
 
-    def _plain_gradients(self, tape: Tape, census: Census) -> dict[int, Tensor]:
-        """Return gradients of batches by plain passes, before memory is kept for others.
-
-        That of the first one, which our own layers are compared with as well, and of one of the
-        others that the data picks, where something may be played back.
-        """
-        found: dict[int, Tensor] = {}
-        others = max(1, census.batches - 1)
-        later = min(census.batches, 2 + int(census.fingerprint[:8], 16) % others)
-        numbers = {1, later} if tape.plays else {1}
-        walk = self.subject.visits(self.loss)
-        for number in range(1, max(numbers) + 1):
-            # All on the way: some models carry something on from batch to batch.
-            with torch.set_grad_enabled(number in numbers):
-                _, _, value = next(walk)
-            if number in numbers:
-                gradient = self._gradient(value.total, create_graph=False)
-                found[number] = self.selection.flatten(gradient)
-            del value
-        return found
+    def _gradient_of(self, batch: Any) -> Tensor:
+        """Return the gradient of a batch's loss sum by a plain pass, shape ``[dim]``."""
+        return self._flat_gradient(self.subject.loss(self.loss)(self.subject.model, batch))
 
     def _compare(
         self, number: int, batch: Any, total: Tensor, gradient: Sequence[Tensor | None]
@@ -304,31 +289,12 @@ class MeasuredOperator(SymmetricOperator):
                 raise _LayersRefused
 
     def _notes(self) -> list[str]:
-        notes: list[str] = []
-        asked, there = self.subject.samples, self._census.samples if self._census else 0
-        if asked is not None and asked > there:
-            notes.append(
-                f"{asked:,} samples were asked for and there are only {there:,}: all of them "
-                "were measured."
-            )
-        if self._frozen:
-            notes.append(
-                f"{self._frozen:,} of the {self.dim:,} parameters are frozen; they were measured "
-                "and given back frozen."
-            )
-        used = self._used or []
-        unused = [n for n, u in zip(self.selection.names, used, strict=True) if not u]
-        if unused:
-            shown = ", ".join(unused[:3]) + (", ..." if len(unused) > 3 else "")
-            notes.append(
-                f"{len(unused)} of the {len(used)} parameter tensors have no effect on the loss "
-                f"and a zero block ({shown})."
-            )
-        if not self._cheap:
-            notes.append(
-                "Second derivatives were left to torch: a gradient through cheaper layers of "
-                "sharpscope's own was another one."
-            )
-        if self._tape is not None:
-            notes.extend(self._tape.notes())
-        return notes
+        return remarks(
+            self.selection,
+            asked=self.subject.samples,
+            there=self._census.samples if self._census else 0,
+            frozen=self._frozen,
+            used=self._used or [],
+            cheap=self._cheap,
+            tape=self._tape,
+        )

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sharpscope.errors import SubjectError
-from sharpscope.operators.layers import is_ours
+from sharpscope.operators.twice import is_ours
 from sharpscope.subject import Selection
 
 _SAYS_SO = r"derivative for '?([\w:]+)[^']*'? is not implemented"

@@ -9,12 +9,7 @@ from torch.optim import Optimizer
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.errors import MisuseError
-from sharpscope.optim.arithmetic import (
-    Gradients,
-    cosine,
-    norm,
-    only,
-)
+from sharpscope.optim.arithmetic import Gradients, cosine, norm, only
 from sharpscope.optim.blocks import SHARED, check_encoders
 from sharpscope.optim.directions import DIRECTIONS, tensorwise
 from sharpscope.optim.door import Rho, between, radius_or_schedule
@@ -23,7 +18,7 @@ from sharpscope.optim.losses import Losses, floats
 from sharpscope.optim.pairs import Pairs
 from sharpscope.optim.perturbing import Perturbing
 from sharpscope.optim.records import MASAMStep
-from sharpscope.optim.selection import Choice, Selection, largest
+from sharpscope.optim.selection import Choice, Selection, largest, mean_scores
 
 _OPTIONS = {
     "mode": ("paper", "official"),
@@ -123,16 +118,9 @@ class MASAM(Perturbing):
         process_group: Any = None,
         local: bool = False,
     ):
-        given = {
-            "mode": mode,
-            "decay": decay,
-            "score": score,
-            "direction": direction,
-            "negative": negative,
-            "alignment": alignment,
-        }
-        for name, value in given.items():
-            one_of(name, value, _OPTIONS[name])
+        given = (mode, decay, score, direction, negative, alignment)
+        for (name, allowed), value in zip(_OPTIONS.items(), given, strict=True):
+            one_of(name, value, allowed)
         self.mode, self.score, self.direction, self.negative = mode, score, direction, negative
         self.alignment = alignment
         self.rho = radius_or_schedule("rho", rho)
@@ -283,29 +271,12 @@ class MASAM(Perturbing):
         decays = self._selection.decays(unimodal)
         scores = self._selection.scores(decays, alignment)
         if self.score == "given":
-            scores = self._given(seen)
+            scores = mean_scores(seen, self.blocks.names, self._summed)
         allowed = {n: scores[n] for n in self.blocks.names if n in scores and n in unimodal}
         dominant = kept or largest(allowed)
         self._selection.kept = dominant
         moved = tuple(unimodal) if not self.select else (dominant,) if dominant else ()
         return Choice(dominant, moved, alignment, decays, scores)
-
-    def _given(self, seen: Sequence[Losses]) -> dict[str, float]:
-        """Return the mean of the scores that the closures gave."""
-        sums: dict[str, list[float]] = {}
-        for losses in seen:
-            if losses.scores is None:
-                raise MisuseError(
-                    "score='given' needs Losses(scores={modality: score}) from the closure; got "
-                    "none"
-                )
-            for name, score in losses.scores.items():
-                sums.setdefault(name, []).append(float(score))
-        names = self.blocks.names
-        both = [sum(sums.get(name, [])) for name in names]
-        both = self._summed([*both, *(float(len(sums.get(name, []))) for name in names)])
-        totals, counts = both[: len(names)], both[len(names) :]
-        return {n: t / c for n, t, c in zip(names, totals, counts, strict=True) if c}
 
     def _record(
         self,

@@ -1,8 +1,11 @@
 """Which encoder dominates: loss decay and gradient alignment, weighed against each other."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from sharpscope.errors import MisuseError
+from sharpscope.optim.losses import Losses
 
 
 @dataclass(frozen=True)
@@ -88,3 +91,25 @@ class Selection:
 def largest(scores: Mapping[str, float]) -> str | None:
     """Return the name with the largest score, the first of equal ones."""
     return max(scores, key=scores.__getitem__) if scores else None
+
+
+def mean_scores(
+    seen: Sequence[Losses], names: Sequence[str], summed: Callable[[Sequence[float]], list[float]]
+) -> dict[str, float]:
+    """Return the mean of the scores that the closures gave, over micro-batches and processes.
+
+    Raises:
+        MisuseError: If a closure gave none.
+    """
+    sums: dict[str, list[float]] = {}
+    for losses in seen:
+        if losses.scores is None:
+            raise MisuseError(
+                "score='given' needs Losses(scores={modality: score}) from the closure; got none"
+            )
+        for name, score in losses.scores.items():
+            sums.setdefault(name, []).append(float(score))
+    both = [sum(sums.get(name, [])) for name in names]
+    both = summed([*both, *(float(len(sums.get(name, []))) for name in names)])
+    totals, counts = both[: len(names)], both[len(names) :]
+    return {n: t / c for n, t, c in zip(names, totals, counts, strict=True) if c}

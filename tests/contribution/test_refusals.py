@@ -14,6 +14,7 @@ from sharpscope.contribution.features import features_of
 from sharpscope.errors import MisuseError, SharpscopeError, SubjectError
 from sharpscope.subject import Subject
 from tests.contribution.naive import problem
+from tests.contribution.wired import wired
 from tests.subject.snapshot import photograph, same
 
 
@@ -72,41 +73,6 @@ def test_inputs_that_cannot_be_zero_are_told_and_features_can_be_masked():
         assert set(found.shares) == set(found.probe) == {"text", "image"}
 
 
-class Wired(nn.Module):
-    """Encoders that are called in other ways than one would think."""
-
-    def __init__(self, way: str):
-        super().__init__()
-        self.way, self.a, self.b = way, nn.Linear(3, 3), nn.Linear(3, 3)
-        self.extra = nn.Parameter(torch.ones(3))
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        if self.way == "function":
-            return functional.linear(a, self.a.weight) + self.b(b)
-        if self.way == "both":
-            return self.a(a + b) + self.b(a - b)
-        if self.way == "twice":
-            return self.a(a) + self.a(a.relu()) + self.b(b)
-        if self.way == "pair":
-            return self.a(a) + self.b(b) + self.extra
-        if self.way == "nan":
-            z = self.a(a) - self.a.bias
-            return z / z.norm(dim=1, keepdim=True) + self.b(b)
-        if self.way == "raises" and not a.any():
-            raise ValueError("nothing to see")
-        return self.a(a) + self.b(b) + self.extra * a
-
-
-def wired(way: str, **more: Any) -> Subject:
-    torch.manual_seed(0)
-    data = [(torch.randn(6, 3), torch.randn(6, 3), torch.randint(3, (6,))) for _ in range(2)]
-    arguments: dict[str, Any] = {
-        "loss": functional.cross_entropy,
-        "encoders": {"a": "a", "b": "b"},
-    } | more
-    return Subject(Wired(way), data, **arguments)
-
-
 @pytest.mark.parametrize(
     ("way", "encoders", "message"),
     [
@@ -121,54 +87,6 @@ def test_encoders_whose_inputs_cannot_be_masked(way: str, encoders: Any, message
     subject = wired(way, **({} if encoders is None else {"encoders": {"a": encoders, "b": "b"}}))
     with pytest.raises(SharpscopeError, match=message):
         ss.contribution(subject)
-
-
-@pytest.mark.parametrize(
-    ("way", "encoders", "why"),
-    [
-        ("twice", "a", "its encoder is not called once in a pass"),
-        ("function", "a", "its encoder is not called once in a pass"),
-        ("loose", ["a", "extra"], "its encoder shows no tensors"),
-        ("side", ["a", "b"], "its modules stand side by side, and which features are its own can"),
-    ],
-)
-def test_features_that_cannot_be_told_have_no_probe(way: str, encoders: Any, why: str):
-    class Parted(Wired):
-        def forward(self, a: Any, b: Any) -> Tensor:
-            return super().forward(a["x"], b["y"])
-
-    torch.manual_seed(0)
-    model = Parted(way)
-    data = [{"a": {"x": torch.randn(6, 3)}, "b": {"y": torch.randn(6, 3)},
-             "y": torch.randint(3, (6,))}]  # fmt: skip
-    chosen = {"a": encoders, "b": "b"} if way != "side" else {"a": encoders}
-    subject = Subject(model, data, loss=functional.cross_entropy, encoders=chosen)
-    found = ss.contribution(subject, train=subject, val=subject)
-    assert f"No probe of a: {why}" in " ".join(found.notes)
-    assert "a" not in found.probe
-
-
-def test_features_that_a_regression_cannot_take():
-    for width, why in ((0, "its features are empty"), (20_001, "its features have more than 20,0")):
-
-        class Wide(nn.Module):
-            def __init__(self, width: int = width):
-                super().__init__()
-                self.a, self.out, self.width = nn.Linear(3, 4), nn.Linear(4, 3), width
-                self.project = nn.Module()
-
-            def forward(self, x: Tensor) -> Tensor:
-                return self.out(self.a(x))
-
-        model = Wide()
-        model.a.forward = (  # type: ignore[method-assign]
-            lambda x, width=width, weight=model.a.weight: (x @ weight.T).new_zeros(len(x), width)
-        )
-        model.out.forward = lambda z: z.sum(1, keepdim=True).expand(-1, 3)  # type: ignore[method-assign]
-        data = [(torch.randn(6, 3), torch.randint(3, (6,)))]
-        subject = Subject(model, data, loss=functional.cross_entropy, encoders={"a": "a"})
-        found = ss.contribution(subject, mask="zero_feature", train=subject, val=subject)
-        assert f"No probe of a: {why}" in " ".join(found.notes)
 
 
 class Sequences(nn.Module):

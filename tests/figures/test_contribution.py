@@ -13,7 +13,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.figures import draw_contribution, save_figure
 from sharpscope.figures.style import COLORS
 from sharpscope.results import ContributionResult, load
-from tests.results.test_records import a_contribution
+from tests.results.makers import a_contribution
 
 
 def heights(axes: Any) -> list[float]:

@@ -7,7 +7,7 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.figures import draw_density
-from tests.results.test_records import a_density
+from tests.results.makers import a_density
 
 
 def test_panels_lines_and_bands_are_the_numbers():

@@ -12,7 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from sharpscope.operators import GaussNewtonOperator, HessianOperator, layers
-from sharpscope.operators.layers import TwiceCheap, is_ours
+from sharpscope.operators.layers import TwiceCheap
+from sharpscope.operators.twice import is_ours
 from sharpscope.replay.watching import tensors_in
 from sharpscope.subject import Subject
 from tests.oracles import Oracle, spectral_norm

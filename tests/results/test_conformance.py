@@ -9,7 +9,7 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Result, load
-from tests.results.test_records import (
+from tests.results.makers import (
     a_contribution,
     a_coupling,
     a_density,

@@ -9,7 +9,7 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import check_writable, files, load, write_whole
-from tests.results.test_records import an_eigen
+from tests.results.makers import an_eigen
 
 
 def contents(folder: Path) -> dict[str, bytes]:
