@@ -7,6 +7,8 @@ DistributedDataParallel averages them, so it averages them itself: each process 
 batches, all take the same step, and the dominant encoder is the same everywhere.
 """
 
+import os
+import sys
 from functools import partial
 
 import torch
@@ -47,3 +49,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    # gloo's threads now and then abort the interpreter's end, after all work is done.
+    sys.stdout.flush()
+    os._exit(0)

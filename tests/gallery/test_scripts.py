@@ -16,11 +16,7 @@ RUN = "-m torch.distributed.run --standalone --nproc-per-node 2"
     [
         ("gallery/plain_loop.py", "epoch 5"),
         ("gallery/lightning_loop.py", "60 steps, the same weights as a plain loop bit for bit"),
-        pytest.param(
-            f"{RUN} gallery/two_processes.py",
-            "2 processes agree",
-            marks=pytest.mark.slow,  # one run in many dies in torch's own teardown, after its work
-        ),
+        (f"{RUN} gallery/two_processes.py", "2 processes agree"),
     ],
 )
 def test_it_runs(command: str, said: str):
