@@ -10,6 +10,7 @@ from sharpscope.results.eigen import EigenResult as EigenResult
 from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
 from sharpscope.results.gap import GapResult as GapResult
+from sharpscope.results.landscape import LandscapeResult as LandscapeResult
 from sharpscope.results.outcome import Outcome as Outcome
 from sharpscope.results.record import Result as Result
 from sharpscope.results.sharpness import SharpnessResult as SharpnessResult
@@ -23,6 +24,7 @@ __all__ = [
     "DensityResult",
     "EigenResult",
     "GapResult",
+    "LandscapeResult",
     "Outcome",
     "Result",
     "SharpnessResult",

@@ -15,6 +15,7 @@ from sharpscope.results.coupling import CouplingResult
 from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.gap import GapResult
+from sharpscope.results.landscape import LandscapeResult
 from sharpscope.results.record import Result, beside
 from sharpscope.results.sharpness import SharpnessResult
 from sharpscope.results.trace import TraceResult
@@ -28,6 +29,7 @@ _KINDS: dict[str, type[Result]] = {
         CouplingResult,
         SharpnessResult,
         GapResult,
+        LandscapeResult,
         ContributionResult,
     )
 }

@@ -10,6 +10,7 @@ from sharpscope.results import (
     DensityResult,
     EigenResult,
     GapResult,
+    LandscapeResult,
     Outcome,
     SharpnessResult,
     TraceResult,
@@ -158,3 +159,19 @@ def a_coupling(**changes: Any) -> CouplingResult:
         "probes": 12,
     }
     return CouplingResult(**(COMMON | own | changes))
+
+
+def a_landscape(**changes: Any) -> LandscapeResult:
+    x = np.array([-1.0, 0.0, 1.0])
+    own: dict[str, Any] = {
+        "method": "loss on random directions",
+        "axes": "random",
+        "labels": ("direction 1", "direction 2"),
+        "x": x,
+        "y": 2 * x,
+        "values": np.add.outer(4 * x**2, x**2) + 0.5,
+        "lengths": (3.0, 3.0),
+        "curvatures": (0.2, 0.9),
+        "evaluations": 9.0,
+    }
+    return LandscapeResult(**(COMMON | own | changes))

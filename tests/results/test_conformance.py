@@ -14,6 +14,7 @@ from tests.results.makers import (
     a_coupling,
     a_density,
     a_gap,
+    a_landscape,
     a_sharpness,
     a_trace,
     an_eigen,
@@ -27,6 +28,7 @@ MEMBERS: tuple[Callable[..., Result], ...] = (
     a_sharpness,
     a_coupling,
     a_gap,
+    a_landscape,
 )
 PROMISED = (
     "schema version modality parameters samples loss loss_value outcome advice method matvecs "

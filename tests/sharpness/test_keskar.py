@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Outcome
-from sharpscope.sharpness import KeskarSharpness
+from sharpscope.sharpness import KeskarSharpness, keskar
 from sharpscope.sharpness.keskar import Subspace
 from sharpscope.subject.points import Points
 from tests import problems
@@ -46,7 +46,7 @@ def test_a_minimum_is_left_from_a_random_start_and_q_is_never_negative():
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_subspace_is_that_of_its_matrix(stored: bool, monkeypatch: pytest.MonkeyPatch):
     if not stored:
-        monkeypatch.setattr("sharpscope.sharpness.keskar._STORED", 0)
+        monkeypatch.setattr(keskar, "_STORED", 0)
     space = Subspace(7, 3, seed=2, repeat=1)
     eye = torch.eye(3, dtype=torch.float64)
     a = torch.stack([space.displacement(row) for row in eye], 1)

@@ -1,0 +1,58 @@
+"""Points that are on the disk already, so that an interrupted landscape goes on."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sharpscope.errors import MisuseError
+from sharpscope.results import write_whole
+
+
+class Unfinished:
+    """The points measured so far, in a file beside the result to come.
+
+    Args:
+        out: The result to come; None keeps nothing.
+        settings: What the points depend on: those of another landscape are refused.
+        shape: Of the grid.
+    """
+
+    def __init__(self, out: Path | None, settings: dict[str, Any], shape: tuple[int, ...]):
+        self.path = None if out is None else out.with_name(f"{out.name}.points")
+        told = json.dumps(settings, sort_keys=True, default=str)
+        self._key = hashlib.sha256(told.encode()).hexdigest()
+        self.values = np.full(shape, np.nan)
+        self.done = np.zeros(shape, dtype=bool)
+        if self.path is not None and self.path.is_file():
+            self._read(self.path)
+
+    def keep(self) -> None:
+        """Write what is there, whole or not at all."""
+        if self.path is not None:
+            write_whole(
+                self.path,
+                lambda file: np.savez(file, values=self.values, done=self.done, key=self._key),
+            )
+
+    def remove(self) -> None:
+        """Take the file away: the result has it all."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> None:
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                key, values, done = str(found["key"]), found["values"], found["done"]
+        except Exception as error:
+            raise MisuseError(
+                f"{path} cannot be read as the points of a landscape: remove it to begin anew"
+            ) from error
+        if key != self._key or values.shape != self.values.shape:
+            raise MisuseError(
+                f"{path} holds points of another landscape (model, data or settings differ): "
+                "remove it, or name another --out"
+            )
+        self.values, self.done = values, done

@@ -1,0 +1,68 @@
+"""The loss on a line, a plane or in a volume around the parameters."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from sharpscope.results.outcome import Outcome
+from sharpscope.results.record import Result, significant
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LandscapeResult(Result):
+    """The loss at the points of a grid of directions; ``loss_value`` is that of the center.
+
+    Attributes:
+        axes: What the directions are: ``random``, ``eigen`` or ``encoders``.
+        labels: Name of each axis, x first.
+        x: Coordinates along the first direction.
+        y: Along the second; None of a line.
+        z: Along the third; None of a line or a plane.
+        values: The loss: ``[x]``, ``[y, x]`` or ``[z, y, x]``; NaN and infinity as they came.
+        lengths: ``‖direction‖`` of each axis, in the unit of the parameters.
+        curvatures: Second derivative of the loss along each unit direction at the center, by the
+            three points in its middle.
+        evaluations: Passes over the data.
+        direction_x: The first direction, flat in the order of the Selection, where it was asked
+            for.
+        direction_y: The second.
+        direction_z: The third.
+    """
+
+    schema: ClassVar[str] = "sharpscope/landscape"
+
+    axes: str
+    labels: tuple[str, ...]
+    x: np.ndarray = field(compare=False)
+    y: np.ndarray | None = field(default=None, compare=False)
+    z: np.ndarray | None = field(default=None, compare=False)
+    values: np.ndarray = field(compare=False)
+    lengths: tuple[float, ...]
+    curvatures: tuple[float | None, ...]
+    evaluations: float
+    direction_x: np.ndarray | None = field(default=None, compare=False)
+    direction_y: np.ndarray | None = field(default=None, compare=False)
+    direction_z: np.ndarray | None = field(default=None, compare=False)
+
+    @property
+    def advice(self) -> str:
+        """What the outcome means and what to change."""
+        if self.outcome is Outcome.NOT_FINITE:
+            return "Some points are not finite: a smaller --span leaves them out."
+        if self.outcome is Outcome.BUDGET_SPENT:
+            return "Time ran out before all points were measured: repeat the command to go on."
+        return "Every point was measured."
+
+    def __repr__(self) -> str:
+        shape = " x ".join(str(n) for n in reversed(self.values.shape))
+        finite = self.values[np.isfinite(self.values)]
+        told = (
+            f"loss {significant(float(finite.min()))} to {significant(float(finite.max()))}"
+            if finite.size
+            else "not finite"
+        )
+        return (
+            f"LandscapeResult({shape}, {told}, center {significant(self.loss_value)}, "
+            f"{self.evaluations:g} passes, {self.seconds:.1f} s)"
+        )

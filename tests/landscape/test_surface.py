@@ -1,0 +1,263 @@
+"""Landscapes of losses that are known functions of two parameters."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sharpscope.errors import MisuseError
+from sharpscope.landscape import Landscape, surface
+from sharpscope.landscape.directions import Drawing, random_directions
+from sharpscope.results import LandscapeResult, Outcome, load
+from sharpscope.subject import Subject
+from tests import problems
+from tests.subject.snapshot import photograph, same
+
+
+class Known(nn.Module):
+    """Two encoders of one weight each, whose loss is a function of both."""
+
+    def __init__(self, a: float = 1.0, b: float = 1.0):
+        super().__init__()
+        self.a, self.b = (nn.Linear(1, 1, bias=False).double() for _ in "ab")
+        nn.init.constant_(self.a.weight, a)
+        nn.init.constant_(self.b.weight, b)
+
+
+def known(function: Any, **more: Any) -> Subject:
+    model = Known(**more)
+
+    def loss(model: Any, batch: Tensor) -> Tensor:
+        one = torch.ones(1, 1, dtype=torch.float64)
+        a, b = model.a(one).squeeze(), model.b(one).squeeze()
+        return function(a, b) + 0 * batch.sum()
+
+    return Subject(model, [torch.zeros(2, 1)], loss=loss, encoders={"a": "a", "b": "b"})
+
+
+def signs(subject: Subject, name: str, seed: int = 0) -> list[float]:
+    """Return the directions of single weights: as long as they are, either way."""
+    return random_directions(subject, subject.select(name), 1, Drawing(seed=seed))[0].tolist()
+
+
+def test_every_point_of_a_rectangular_grid_is_where_it_says():
+    subject = known(lambda a, b: a + 10 * b)
+    found = Landscape(shape=(7, 3), axes="encoders", span=0.6)(subject, "a+b")
+    dx, dy = signs(subject, "a+b")
+    assert found.values.shape == (3, 7)
+    for row, y in enumerate([-0.6, 0.0, 0.6]):
+        for column, x in enumerate([-0.6, -0.4, -0.2, 0.0, 0.2, 0.4, 0.6]):
+            wanted = 1 + x * dx + 10 * (1 + y * dy)
+            assert found.values[row, column] == pytest.approx(wanted, rel=1e-12)
+    assert found.labels == ("a", "b")
+    assert found.y is not None
+    assert (found.x[3], found.y[1]) == (0.0, 0.0)
+
+
+def test_the_center_is_the_plain_loss_bit_for_bit():
+    for name in ("layer_norm", "conv_batchnorm", "attention"):
+        model = problems.build(name)
+        subject = problems.subject_of(model)
+        before = photograph(model)
+        found = Landscape(shape=(3, 5))(subject, "ehr")
+        same(model, before)
+        assert found.values[2, 1] == found.loss_value == subject.census().loss_value
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "conv_batchnorm", "tied"])
+def test_points_are_those_of_a_moved_copy_and_replay_does_not_matter(name: str):
+    model = problems.build(name)
+    found = [
+        Landscape(shape=(3, 3), seed=2, keep_directions=True)(
+            problems.subject_of(model, replay=replay), "cxr"
+        )
+        for replay in (True, False)
+    ]
+    np.testing.assert_allclose(found[0].values, found[1].values, rtol=1e-9)
+    assert found[0].direction_x is not None
+    assert found[0].direction_y is not None
+    subject = problems.subject_of(model)
+    moved = problems.build(name).double()
+    moved.load_state_dict(model.state_dict())
+    names = subject.select("cxr").names
+    step = torch.from_numpy(-found[0].direction_x + found[0].direction_y)
+    table = dict(moved.named_parameters())
+    with torch.no_grad():
+        sizes = [table[n].numel() for n in names]
+        for n, piece in zip(names, step.split(sizes), strict=True):
+            table[n] += piece.view_as(table[n])
+    other = problems.subject_of(moved)
+    assert found[0].values[2, 0] == pytest.approx(other.census().loss_value, rel=1e-9)
+
+
+def test_lines_and_volumes():
+    subject = known(lambda a, b: a**2 + 0 * b)
+    line = Landscape(shape=(5,), span=1.0)(subject, "a")
+    d = signs(subject, "a")[0]
+    np.testing.assert_allclose(line.values, [(1 + x * d) ** 2 for x in line.x])
+    assert (line.y, line.z, line.values.shape) == (None, None, (5,))
+    assert line.curvatures == pytest.approx((2.0,))
+    volume = Landscape(shape=(3, 5, 7), normalize="none", span=0.1)(subject, "a+b")
+    assert volume.values.shape == (7, 5, 3)
+    assert volume.values[3, 2, 1] == 1.0
+
+
+def test_eigenvectors_have_the_curvature_of_their_eigenvalues():
+    subject = known(lambda a, b: 3 * a**2 + 0.5 * b**2)
+    found = Landscape(shape=(5, 5), axes="eigen", span=0.5)(subject, "a+b")
+    assert found.curvatures == pytest.approx((6.0, 1.0), rel=1e-6)
+    assert found.lengths == pytest.approx((1.0, 1.0))
+    assert found.labels == ("eigenvector 1", "eigenvector 2")
+    with pytest.raises(MisuseError, match="axes='eigen' needs 2 eigenvectors of 'a', which has 1"):
+        Landscape(shape=(5, 5), axes="eigen")(subject, "a")
+
+
+def test_the_reach_is_found_where_the_loss_has_risen():
+    # From 2 to 20 with both ways the same: 2 + k x² with k = 18 / 9 reaches it at 3.
+    subject = known(lambda a, b: 2 + 2 * (a - 1) ** 2 + 0 * b)
+    found = Landscape(shape=(3,), span=None)(subject, "a")
+    assert found.x[-1] == pytest.approx(3.0, rel=0.1)
+    flat = Landscape(shape=(3,), span=None)(known(lambda a, b: 0 * a + 0 * b), "a")
+    assert math.isfinite(flat.x[-1])
+    pole = Landscape(shape=(3,), span=None)(known(lambda a, b: -torch.log(a) + 0 * b), "a")
+    assert pole.x[-1] < 1.01
+
+
+def test_encoders_do_not_see_each_other_where_the_loss_is_a_sum():
+    subject = known(lambda a, b: a**2 + b**4)
+    found = Landscape(shape=(5, 5), axes="encoders")(subject, "a+b")
+    apart = found.values - found.values[2:3] - found.values[:, 2:3] + found.values[2, 2]
+    np.testing.assert_allclose(apart, 0.0, atol=1e-12)
+
+
+def test_filters_before_a_norm_may_be_scaled():
+    torch.manual_seed(0)
+    conv = nn.Sequential(nn.Conv1d(2, 3, 3, bias=False), nn.BatchNorm1d(3), nn.Flatten())
+    model = nn.ModuleDict({"x": conv, "out": nn.Linear(9, 2)}).double()
+    data = [(torch.randn(6, 2, 5).double(), torch.randint(2, (6,)))]
+
+    def loss(model: Any, batch: Any) -> Tensor:
+        return functional.cross_entropy(model["out"](model["x"](batch[0])), batch[1])
+
+    def line() -> np.ndarray:
+        subject = Subject(model, data, loss=loss, encoders={"x": "x"})
+        return Landscape(shape=(7,))(subject, "x").values
+
+    conv.train()
+    for _ in range(200):  # until the running statistics are those of the data
+        conv(data[0][0])
+    before = line()
+    with torch.no_grad():
+        conv[0].weight.mul_(4.0)  # type: ignore[operator]
+        conv[1].running_mean.mul_(4.0)  # type: ignore[operator]
+        conv[1].running_var.sub_(0).mul_(16.0)  # type: ignore[operator]
+        conv[1].eps *= 16  # type: ignore[operator]
+    np.testing.assert_allclose(line(), before, rtol=1e-9)
+
+
+def test_what_is_not_finite_stays_so():
+    subject = known(lambda a, b: torch.log(a) + 0 * b)
+    found = Landscape(shape=(5,), span=2.0)(subject, "a")
+    assert found.outcome is Outcome.NOT_FINITE
+    assert np.isnan(found.values).sum() == 1
+    assert np.isneginf(found.values).sum() == 1
+    assert "Some points are not finite" in found.advice
+
+
+def test_an_interrupted_landscape_goes_on_bit_for_bit(tmp_path: Path):
+    model = problems.build("layer_norm")
+    settings = Landscape(shape=(5, 5), seed=3)
+    whole = settings(problems.subject_of(model), "ehr")
+    out = tmp_path / "ehr.json"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(what: str) -> None:
+        if what.startswith("11 of"):
+            raise Killed
+
+    interrupted = Landscape(shape=(5, 5), seed=3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surface, "_KEEP_SECONDS", 0.0)
+        with pytest.raises(Killed):
+            interrupted(problems.subject_of(model), "ehr", out=out, watcher=kill)
+    assert (tmp_path / "ehr.json.points").is_file()
+    found = settings(problems.subject_of(model), "ehr", out=out)
+    assert np.array_equal(found.values, whole.values)
+    assert found.evaluations < whole.evaluations - 8
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_time_that_runs_out_is_gone_on_from(tmp_path: Path):
+    subject = known(lambda a, b: a + b)
+    out = tmp_path / "a.json"
+    found = Landscape(shape=(9,), max_seconds=1e-9)(subject, "a", out=out)
+    assert found.outcome is Outcome.BUDGET_SPENT
+    assert "repeat the command to go on" in found.advice
+    assert (tmp_path / "a.json.points").is_file()
+    done = Landscape(shape=(9,))(subject, "a", out=out)
+    assert done.outcome is Outcome.COMPLETED
+
+
+def test_points_of_another_landscape_are_refused(tmp_path: Path):
+    out = tmp_path / "a.json"
+    subject = known(lambda a, b: a + b)
+    Landscape(shape=(9,), max_seconds=1e-9)(subject, "a", out=out)
+    others: list[tuple[Subject, dict[str, Any]]] = [
+        (known(lambda a, b: a + b, a=2.0), {}),
+        (subject, {"seed": 1}),
+        (subject, {"span": 0.5}),
+    ):
+        with pytest.raises(
+            MisuseError, match=r"holds points of another landscape .*: remove it, or"
+        ):
+            Landscape(shape=(9,), **settings)(other, "a", out=out)
+    (tmp_path / "a.json.points").write_bytes(b"no")
+    with pytest.raises(MisuseError, match="cannot be read as the points of a landscape: remove it"):
+        Landscape(shape=(9,))(subject, "a", out=out)
+
+
+def test_a_result_comes_back_with_its_directions(tmp_path: Path):
+    subject = known(lambda a, b: a * b)
+    found = Landscape(shape=(3, 3), keep_directions=True)(subject, "a+b")
+    again = load(found.save(tmp_path / "x.json"))
+    assert isinstance(again, LandscapeResult)
+    assert again.direction_x is not None
+    np.testing.assert_array_equal(again.values, found.values)
+    np.testing.assert_array_equal(again.direction_x, signs(subject, "a+b"))
+    assert repr(again).startswith("LandscapeResult(3 x 3, loss ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"shape": ()}, "shape must have one, two or three axes, such as 51x51; got 0"),
+        ({"shape": (3, 3, 3, 3)}, "shape must have one, two or three axes"),
+        ({"shape": (4, 5)}, "every axis needs an odd number of points, .*; got 4x5"),
+        ({"shape": (1,)}, "every axis needs an odd number of points, 3 at least"),
+        ({"axes": "pca3"}, "axes must be 'random', 'eigen' or 'encoders'; got 'pca3'"),
+        ({"normalize": "tensor"}, "normalize must be 'filter', 'layer' or 'none'"),
+        ({"span": 0.0}, "span must be a finite number above 0"),
+        ({"max_seconds": 0}, "max_seconds must be a finite number above 0"),
+        ({"seed": -1}, "seed must be a whole number of at least 0"),
+        ({"axes": "encoders", "shape": (5,)}, "the shape needs two axes; got 1"),
+    ],
+)
+def test_settings(settings: dict[str, Any], message: str):
+    with pytest.raises(MisuseError, match=message):
+        Landscape(**settings)
+
+
+def test_encoders_that_are_no_pair():
+    subject = known(lambda a, b: a + b)
+    with pytest.raises(MisuseError, match="axes='encoders' needs two modalities joined by '\\+'"):
+        Landscape(shape=(3, 3), axes="encoders")(subject, "a")
+    still = known(lambda a, b: a + b, b=0.0)
+    with pytest.raises(MisuseError, match="no weight of 'a' or of 'b' can move"):
+        Landscape(shape=(3, 3), axes="encoders")(still, "a+b")
