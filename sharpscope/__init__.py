@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sharpscope.measure import density as density
     from sharpscope.measure import eigenvalues as eigenvalues
     from sharpscope.measure import generalization_gap as generalization_gap
+    from sharpscope.measure import landscape as landscape
     from sharpscope.measure import sharpness as sharpness
     from sharpscope.measure import trace as trace
     from sharpscope.measure import traces as traces
@@ -37,6 +38,7 @@ _HOMES = {
     "coupling": "sharpscope.measure",
     "density": "sharpscope.measure",
     "generalization_gap": "sharpscope.measure",
+    "landscape": "sharpscope.measure",
     "sharpness": "sharpscope.measure",
     "load": "sharpscope.results",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "eigenvalues",
     "estimators",
     "generalization_gap",
+    "landscape",
     "load",
     "load_subject",
     "operators",

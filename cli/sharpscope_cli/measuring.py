@@ -27,6 +27,7 @@ def measure_all(
     bound: bool = False,
     check: Callable[["Selection"], None] = lambda _: None,
     together: Callable[["Subject", Sequence[str], Watch], dict[str, Measured] | None] | None = None,
+    joined: Callable[[Sequence[str]], str] | None = None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -38,6 +39,7 @@ def measure_all(
         check: Called with each Selection before the first is measured; raises if it cannot be.
         together: Called with all modalities where none was named; returns their results, or None
             where one by one is cheaper.
+        joined: Makes one name of all modalities where none was named.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
@@ -60,6 +62,8 @@ def measure_all(
             modalities = request.modalities or everything
             if request.joint:
                 modalities = ("+".join(everything),)
+            elif joined is not None and not request.modalities:
+                modalities = (joined(everything),)
             for name in modalities:  # a wrong name costs nothing while nothing is measured
                 check(subject.select(name))
             prefix = f"{tag} · " if len(request.checkpoints) > 1 else ""
@@ -78,6 +82,16 @@ def measure_all(
                 elif request.out is not None:
                     saved += save_all([result], request.out, stem, taken=saved)
     return results
+
+
+def out_of(request: Request, stem: str, subject: "Subject", modality: str) -> Path | None:
+    """Return a name for what is kept on the way to a result; None where nothing is saved."""
+    if request.out is None or request.single:
+        return request.out
+    path = Path(subject.provenance["checkpoint"])
+    tag = dict(zip(request.checkpoints, tags(request.checkpoints), strict=True)).get(path, "")
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{stem}-{tag}-{modality}")
+    return request.out / f"{safe}.json"
 
 
 def tags(paths: Sequence[Path]) -> list[str]:

@@ -69,6 +69,36 @@ class Assignment(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
         return name.strip(), text.strip()
 
 
+class Shape(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """Points along x, y and z, such as ``51x51``."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the numbers; the library checks them."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).lower().split("x")
+        if not all(part.isdigit() for part in parts):
+            raise MisuseError(
+                f"{_called(param)} must be points along each axis, such as 51, 51x51 or "
+                f"21x21x21; got {value!r}"
+            )
+        from sharpscope.landscape.grid import check_shape
+
+        return check_shape([int(part) for part in parts])
+
+
+class Span(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
+    """A number above 0, or ``auto``, read as None."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number or None."""
+        return None if value == "auto" else POSITIVE.convert(value, param, ctx)
+
+
 class Memory(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """An amount of memory, such as ``500MB`` or ``2GiB``, read as bytes."""
 

@@ -19,7 +19,7 @@ def save_figure(figure: Any, path: str | Path) -> Path:
         MisuseError: If the format is not known or the file cannot be written.
     """
     path = check_format(path)
-    # No date and no random identifiers: the same result gives the same file.
+    # No date: the same result gives the same file.
     metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     content = io.BytesIO()
     with looks():

@@ -36,7 +36,6 @@ _LOOKS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # embedded as outlines that publishers take, with text that can be found
     "ps.fonttype": 42,
     "svg.fonttype": "none",
-    "svg.hashsalt": "sharpscope",  # the same result gives the same file
     "savefig.dpi": 300,
     "figure.dpi": 150,
     "axes.unicode_minus": True,

@@ -200,7 +200,7 @@ class Landscape:
             if self.max_seconds is not None and time.perf_counter() - began > self.max_seconds:
                 kept.keep()
                 return True
-            steps = [grid[n][where] for n, where in enumerate(reversed(place))]
+            steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
             kept.values[place] = points.value(_moved(directions, steps))
             kept.done[place] = True
             now, made = time.perf_counter(), int(kept.done.sum())

@@ -9,6 +9,7 @@ from sharpscope.measure.curvature import eigenvalues as eigenvalues
 from sharpscope.measure.curvature import swept as swept
 from sharpscope.measure.curvature import trace as trace
 from sharpscope.measure.curvature import traces as traces
+from sharpscope.measure.landscapes import landscape as landscape
 from sharpscope.measure.sharpness import SHARPNESS as SHARPNESS
 from sharpscope.measure.sharpness import coupling as coupling
 from sharpscope.measure.sharpness import generalization_gap as generalization_gap
@@ -24,6 +25,7 @@ __all__ = [
     "density",
     "eigenvalues",
     "generalization_gap",
+    "landscape",
     "sharpness",
     "swept",
     "trace",

@@ -21,8 +21,8 @@ class LandscapeResult(Result):
         z: Along the third; None of a line or a plane.
         values: The loss: ``[x]``, ``[y, x]`` or ``[z, y, x]``; NaN and infinity as they came.
         lengths: ``‖direction‖`` of each axis, in the unit of the parameters.
-        curvatures: Second derivative of the loss along each unit direction at the center, by the
-            three points in its middle.
+        curvatures: Second difference of the loss along each unit direction, over one step of the
+            grid both ways from the center.
         evaluations: Passes over the data.
         direction_x: The first direction, flat in the order of the Selection, where it was asked
             for.

@@ -89,7 +89,16 @@ def test_every_command_has_help_and_an_example(name: str, command: click.Command
 @pytest.mark.parametrize(("name", "command"), commands(), ids=list(COMMANDS))
 def test_every_option_has_help_and_shows_its_default(name: str, command: click.Command) -> None:
     # These have no default: nothing is saved, set or looked for until they are given.
-    measuring = ("trace", "eigen", "density", "sharpness", "gap", "coupling", "contribution")
+    measuring = (
+        "trace",
+        "eigen",
+        "density",
+        "landscape",
+        "sharpness",
+        "gap",
+        "coupling",
+        "contribution",
+    )
     bare = {"--spec", "--set", "--figure"} | ({"--out"} if name in measuring else set[str]())
     context = click.Context(command, show_default=True)
     for option in command.params:
@@ -132,6 +141,7 @@ def test_measuring_commands_share_their_options() -> None:
     lacking = {
         "contribution": of_encoders,
         "density": {"--rtol"},
+        "landscape": {"--rtol", "--budget"},
         "sharpness": {"--rtol", "--budget"},
         "gap": of_encoders | {"--split"},
         "coupling": {"--modality"},

@@ -17,7 +17,7 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
-        self.layer_norm = nn.LayerNorm((3, 4))
+        self.layer_norm = nn.LayerNorm([3, 4])
         self.out = nn.Linear(12, 2)
         with torch.no_grad():
             self.conv.weight[1].zero_()

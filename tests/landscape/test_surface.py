@@ -90,7 +90,7 @@ def test_points_are_those_of_a_moved_copy_and_replay_does_not_matter(name: str):
     with torch.no_grad():
         sizes = [table[n].numel() for n in names]
         for n, piece in zip(names, step.split(sizes), strict=True):
-            table[n] += piece.view_as(table[n])
+            table[n].add_(piece.view_as(table[n]))
     other = problems.subject_of(moved)
     assert found[0].values[2, 0] == pytest.approx(other.census().loss_value, rel=1e-9)
 

@@ -1,0 +1,51 @@
+"""Landscapes as text for people."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sharpscope.results import LandscapeResult
+from sharpscope.results.record import significant
+from sharpscope_cli.output import Column, emit_table
+from sharpscope_cli.render import ABSENT, after, heading, name_cells, names_of, outcome_column
+
+MEANING = (
+    "reach: of each axis both ways, in units of its direction. curvature: second difference of "
+    "the loss over one step of the grid at the center, along each unit direction, loss / "
+    "parameter². A slice shows a weighted mean of curvatures and hides saddles: look at sharpscope "
+    "eigen as well."
+)
+
+
+def show_landscapes(results: Sequence[LandscapeResult], *, quiet: bool = False) -> None:
+    """Print what is read off landscapes as a table."""
+    first = results[0]
+    shape = "x".join(str(count) for count in reversed(first.values.shape))
+    heading(f"{shape} landscape", results)
+    columns: list[Column] = [
+        *names_of(results),
+        ("center", "right"),
+        ("least", "right"),
+        ("largest", "right"),
+        ("reach", "right"),
+        ("curvature", "right"),
+        ("seconds", "right"),
+        *outcome_column(results),
+    ]
+    emit_table(columns, [_row(result, results) for result in results])
+    after(results, "" if quiet else MEANING, quiet=quiet)
+
+
+def _row(result: LandscapeResult, results: Sequence[LandscapeResult]) -> list[str]:
+    finite = result.values[np.isfinite(result.values)]
+    ends = [float(finite.min()), float(finite.max())] if finite.size else [None, None]
+    curvatures = [ABSENT if c is None else significant(c, 3) for c in result.curvatures]
+    return [
+        *name_cells(result, results),
+        significant(result.loss_value),
+        *(significant(end) for end in ends),
+        significant(float(result.x[-1]), 3),
+        ", ".join(curvatures),
+        f"{result.seconds:.1f}",
+        *([str(result.outcome).replace("_", " ")] if outcome_column(results) else []),
+    ]

@@ -1,0 +1,86 @@
+"""Contours and profiles: where the numbers stand, and one scale for all."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import LogNorm
+
+from sharpscope.errors import MisuseError
+from sharpscope.figures import draw_landscape
+from sharpscope.results import LandscapeResult
+from tests.results.makers import a_landscape
+
+
+def a_line(**changes: Any) -> LandscapeResult:
+    x = np.linspace(-1, 1, 5)
+    return a_landscape(x=x, y=None, values=x**2 + 0.01, labels=("direction 1",), **changes)
+
+
+def panels(figure: Any) -> list[Any]:
+    return [axes for axes in figure.axes if axes.get_title()]
+
+
+def test_planes_stand_in_rows_of_checkpoints_and_columns_of_encoders():
+    results = [
+        a_landscape(tag=tag, modality=name, values=a_landscape().values * scale)
+        for tag, scale in (("late", 1.0), ("masam", 5.0))
+        for name in ("ehr", "cxr")
+    ]
+    shown = panels(draw_landscape(results))
+    assert [axes.get_title() for axes in shown] == [
+        "late · ehr", "late · cxr", "masam · ehr", "masam · cxr",
+    ]  # fmt: skip
+    positions = [axes.get_subplotspec() for axes in shown]
+    assert [(p.rowspan.start, p.colspan.start) for p in positions] == [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (1, 1),
+    ]
+    norms = [axes.collections[0].norm for axes in shown]
+    assert {(norm.vmin, norm.vmax) for norm in norms} == {(0.5, 27.5)}
+    assert all(isinstance(norm, LogNorm) for norm in norms)
+    assert shown[0].get_xlabel() == "direction 1"
+    assert shown[0].get_ylabel() == "direction 2"
+    assert (shown[0].get_xlim(), shown[0].get_ylim()) == ((-1.0, 1.0), (-2.0, 2.0))
+
+
+def test_contours_are_where_the_loss_is():
+    x, y = np.linspace(-1, 1, 21), np.linspace(-2, 2, 41)
+    values = np.add.outer(0 * y, 10 * (x - 0.5) ** 2) + 0.1  # the valley stands at x = 0.5
+    (axes,) = panels(draw_landscape([a_landscape(x=x, y=y, values=values)]))
+    lowest = axes.collections[0].get_paths()[0].vertices
+    assert abs(lowest[:, 0].mean() - 0.5) < 0.1
+
+
+def test_holes_stay_holes_and_the_scale_is_linear_below_zero():
+    values = a_landscape().values.copy()
+    values[0, 0] = np.nan
+    values[2, 2] = -1.0
+    figure = draw_landscape([a_landscape(values=values)])
+    (axes,) = panels(figure)
+    assert axes.patch.get_hatch() == "xxxx"
+    assert not isinstance(axes.collections[0].norm, LogNorm)
+    assert any(other.get_ylabel() == "fusion loss" for other in figure.axes)
+
+
+def test_profiles_are_overlaid():
+    figure = draw_landscape([a_line(tag="late"), replace(a_line(), tag="masam")], width="column")
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if np.size(line.get_xdata()) == 5]
+    assert [line.get_label() for line in curves] == ["late · cxr", "masam · cxr"]
+    assert len({line.get_linestyle() for line in curves}) == 2
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "fusion loss"
+
+
+def test_what_cannot_be_drawn():
+    with pytest.raises(MisuseError, match="shows lines, or planes; got results with 1 and 2 axes"):
+        draw_landscape([a_line(), a_landscape()])
+    with pytest.raises(MisuseError, match="got results with no axes"):
+        draw_landscape([])
+    nothing = a_landscape(values=np.full((3, 3), np.nan))
+    with pytest.raises(MisuseError, match="there is no landscape to draw: no point is finite"):
+        draw_landscape([nothing])
