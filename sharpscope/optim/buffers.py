@@ -107,6 +107,8 @@ class Buffers:
 
     def __init__(self):
         self._before: dict[tuple[int, str], tuple[nn.Module, Tensor, int]] = {}
+        self._saved: dict[tuple[int, str], tuple[nn.Module, Tensor, Tensor]] | None = None
+        self._waiting: list[tuple[nn.Module, str, Tensor]] = []
 
     def note(self, modules: Iterable[nn.Module]) -> None:
         """Note how buffers stand before the first pass; the first word counts."""
@@ -114,6 +116,41 @@ class Buffers:
             for name, buffer in module.named_buffers(recurse=False):
                 key = (id(module), name)
                 self._before.setdefault(key, (module, buffer, buffer._version))
+                self._save(key, module)
+
+    @contextmanager
+    def apart(self, mine: Callable[[int], bool]) -> Generator[None]:
+        """Give back what the block changes; what it makes of some modules waits for ``settle``.
+
+        Args:
+            mine: Whether a module, by its identity, is one of these.
+        """
+        self._saved = {}
+        for key, (module, _, _) in self._before.items():
+            self._save(key, module)
+        try:
+            yield
+            for (key, name), (module, _, _) in self._saved.items():
+                if mine(key):
+                    self._waiting.append((module, name, getattr(module, name).detach().clone()))
+        finally:
+            with torch.no_grad():
+                for (_, name), (module, tensor, value) in self._saved.items():
+                    setattr(module, name, tensor)
+                    tensor.copy_(value)
+            self._saved = None
+
+    def settle(self) -> None:
+        """Write what was waiting."""
+        with torch.no_grad():
+            for module, name, value in self._waiting:
+                getattr(module, name).copy_(value)
+        self._waiting.clear()
+
+    def _save(self, key: tuple[int, str], module: nn.Module) -> None:
+        tensor = getattr(module, key[1])
+        if self._saved is not None and key not in self._saved and tensor is not None:
+            self._saved[key] = (module, tensor, tensor.detach().clone())
 
     @contextmanager
     def kept(self) -> Generator[None]:

@@ -53,7 +53,8 @@ class MSAM(Wrapper[MSAMStep]):
         decompose: ``share`` as above; ``present``: ``L_m = v_m L`` with only modality m present,
             the other reading of the published algorithm. The closure is then called with the set
             of modalities that are present, ``closure(frozenset({"ehr"}))``, once for each of them
-            and once more for the dominant one.
+            and once more for the dominant one. The modules of absent encoders are in eval mode
+            then: norms see real inputs alone.
         normalize: From Shapley values to shares: ``clip`` (negative values count as 0), ``raw``
             as published, where negative values turn the order around, or ``softmax``.
         scope: What is perturbed: ``all`` as published, ``dominant`` (the dominant encoder), or
@@ -191,18 +192,19 @@ class MSAM(Wrapper[MSAMStep]):
             seen.append(losses)
             return [self._grad(losses.total(self.weights))]
 
-        (own,) = self._passes.first(work, alone)
+        with self._passes.showing(dominant, shared=True):
+            (own,) = self._passes.first(work, alone)
         values = self._values(seen)
         rest: Gradients = [None] * len(own)
         for name in self.blocks.names:
             if name != dominant:
-                # Statistics are those of the dominant modality's pass.
-                with self._passes.aside():
+                with self._passes.showing(name, shared=False):
                     (one,) = self._passes.first(work, frozenset({name}))
                 rest = added(rest, scaled(one, self._shares[name]))
         seen.clear()
         gradient = self._reduced(own)
         if not self._check(values, floats([norm([*gradient, *rest])])[0]):
+            self._passes.settle()
             self._overflow(gradient)
             return self._record(values, dominant, fresh, 0.0, skipped=True)
         climb = self._climb(self._for_radius(own, gradient), dominant)
@@ -210,6 +212,7 @@ class MSAM(Wrapper[MSAMStep]):
             (there,) = self._passes.again(
                 lambda losses: [self._grad(losses.total(self.weights))], alone
             )
+        self._passes.settle()
         final = added(scaled(there, self._shares[dominant]), rest)
         stepped = self._apply(self._reduced(final))
         return self._record(values, dominant, fresh, floats([norm(climb)])[0], skipped=not stepped)

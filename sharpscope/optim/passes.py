@@ -1,13 +1,14 @@
 """One step's passes over a batch: the first one, and others that must not leave a trace."""
 
 from collections.abc import Callable, Container, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sharpscope.errors import MisuseError
+from sharpscope.modes import evaluating
 from sharpscope.optim.arithmetic import Gradients, added, scaled
 from sharpscope.optim.blocks import SHARED, Blocks
 from sharpscope.optim.buffers import Buffers, Called
@@ -68,7 +69,7 @@ class Passes:
             # A compiled model is only met in its first call; a forward that is replaced at every
             # step would be compiled at every step.
             found_now = self._called.found(self._buffers, self.features.stop)
-            with self.features.recording() as reel, found_now:
+            with self.features.recording() as reel, found_now, self._masked(arguments):
                 value = closure(*arguments)
             reels.append(reel)
             self._now = reel
@@ -95,7 +96,7 @@ class Passes:
             try:
                 for closure, start, reel in zip(self._closures, starts, reels, strict=True):
                     set_random_states(start)
-                    with self.features.playing(reel, play):
+                    with self.features.playing(reel, play), self._masked(arguments):
                         value = closure(*arguments)
                     losses = read_losses(value, self.blocks.names, played=True)
                     found.append(work(losses))
@@ -125,14 +126,43 @@ class Passes:
             set_random_states(before)
 
     @contextmanager
-    def aside(self) -> Generator[None]:
-        """Run more first passes on the batch, which leave no trace."""
+    def showing(self, name: str, *, shared: bool) -> Generator[None]:
+        """Run a first pass that shows one encoder its own inputs, the others masked ones.
+
+        All of them begin with the same buffers. What it makes of those of its encoder, and of the
+        shared ones where they are asked for, is written by ``settle``.
+        """
+        inside = {
+            other: {id(module) for part in group for module in part.modules()}
+            for other, group in self.blocks.modules.items()
+        }
+
+        def mine(key: int) -> bool:
+            return key in inside[name] or (shared and not any(key in i for i in inside.values()))
+
         before = random_states()
-        try:
-            with self._buffers.kept():
-                yield
-        finally:
+        with self._buffers.apart(mine):
+            yield
+        if not shared:
             set_random_states(before)
+
+    def settle(self) -> None:
+        """Write the buffers that passes have left."""
+        self._buffers.settle()
+
+    @contextmanager
+    def _masked(self, arguments: tuple[Any, ...]) -> Generator[None]:
+        """Hold encoders of absent modalities in eval mode, where a closure is told who is there.
+
+        A batch of masked inputs has no variance: by their own statistics norms would return their
+        bias alone, and take them for those of the data.
+        """
+        with ExitStack() as stack:
+            for present in arguments[:1]:
+                for name in set(self.blocks.names) - present:
+                    for part in self.blocks.modules[name]:
+                        stack.enter_context(evaluating(part))
+            yield
 
     def stop(self) -> None:
         """Play nothing back from now on; outputs are still seen."""

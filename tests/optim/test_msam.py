@@ -1,5 +1,6 @@
 """M-SAM's own: shares over steps, scopes, the other reading, refusals."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -181,3 +182,60 @@ def test_an_overflow_in_the_other_reading_skips_the_step():
     )
     assert step.skipped
     assert all(torch.equal(v, before[n]) for n, v in state_of(model).items())
+
+
+def masked_losses(model: Net, batch: dict[str, Tensor]) -> Any:
+    """Return a closure that masks inputs."""
+
+    def losses(present: frozenset[str]) -> Tensor:
+        inputs = {n: x if n in present else torch.zeros_like(x) for n, x in batch.items()}
+        return functional.cross_entropy(
+            model(inputs | {"target": batch["target"]}), batch["target"]
+        )
+
+    return losses
+
+
+def every_gradient(model: Net, loss: Tensor) -> list[Tensor]:
+    """Return a gradient for each parameter; unimodal heads have none."""
+    parameters = list(model.parameters())
+    return list(torch.autograd.grad(loss, parameters, materialize_grads=True, allow_unused=True))
+
+
+@pytest.mark.parametrize("modalities", [2, 3])
+def test_norms_of_the_other_reading_see_real_inputs_once_a_step(modalities: int):
+    kind = Kind(modalities, norm=True)
+    model, plain = build(kind), build(kind)
+    shares = dict(zip(model.encoders, (0.2, 0.7, 0.1), strict=False))
+    shares = {name: share / sum(shares.values()) for name, share in shares.items()}
+    optimizer = msam(model, rho=0.4, decompose="present")
+    base = torch.optim.SGD(plain.parameters(), lr=0.1)
+    for batch in batches(kind, 3):
+        optimizer.step(masked_losses(model, batch), performance=giving(**shares))
+        # The obvious way: a copy for each pass, absent encoders in eval mode.
+        found: dict[str, list[Tensor]] = {}
+        dominant = max(shares, key=lambda name: shares[name])
+        for name in plain.encoders:
+            copied = copy.deepcopy(plain)
+            for other in plain.encoders:
+                copied.encoders[other].train(other == name)
+            loss = masked_losses(copied, batch)
+            gradients = every_gradient(copied, loss(frozenset({name})))
+            if name == dominant:
+                size = torch.cat([g.flatten() for g in gradients]).norm()
+                with torch.no_grad():
+                    for p, g in zip(copied.parameters(), gradients, strict=True):
+                        p.add_(0.4 * g / size)
+                gradients = every_gradient(copied, loss(frozenset({name})))
+            found[name] = [shares[name] * g for g in gradients]
+        for p, *parts in zip(plain.parameters(), *found.values(), strict=True):
+            p.grad = sum(parts[1:], parts[0])
+        with torch.no_grad():
+            plain(batch)  # statistics of real inputs, once
+        base.step()
+        base.zero_grad()
+        for (name, one), other in zip(
+            model.state_dict().items(), plain.state_dict().values(), strict=True
+        ):
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-12, msg=name)
+    assert all(module.training for module in model.modules())
