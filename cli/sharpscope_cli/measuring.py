@@ -182,7 +182,8 @@ def _check_out(request: Request) -> None:
     if request.out.is_file() or request.out.suffix == ".json":
         raise MisuseError(
             f"--out {request.out} names a file and several results can come: name a folder, such "
-            f"as {request.out.with_suffix('')}/, or give one checkpoint and one --modality"
+            f"as {request.out.with_suffix('')}/, or give one checkpoint"
+            + ("" if request.joint else " and one --modality")
         )
     check_writable(request.out / "results.json")
 

@@ -22,7 +22,6 @@ class Request:
     """
 
     checkpoints: tuple[Path, ...]
-    samples: int | None
     batch_size: int | None
     device: str
     dtype: str | None
@@ -34,6 +33,7 @@ class Request:
     as_json: bool
     quiet: bool
     split: str | None = None
+    samples: int | None = None
     modalities: tuple[str, ...] = ()
     loss: str = "fusion"
     rtol: float = 0.0
@@ -202,12 +202,12 @@ def measuring_jointly(*more: Decorator, split: bool = True) -> Decorator:
 
     Args:
         more: Options of the request that this command has as well.
-        split: Whether the split can be chosen.
+        split: Whether the split and how much of it can be chosen.
     """
     return _requested(
         CHECKPOINTS,
         *more,
-        *(SUBJECT if split else SUBJECT[1:]),
+        *(SUBJECT if split else SUBJECT[2:]),
         REPLAY,
         SPEC,
         TRUST,

@@ -68,7 +68,7 @@ def _facts(result: DensityResult) -> list[tuple[str, str]]:
         ("trace", with_error(result.trace, result.trace_error)),
         ("data error", significant(result.data_error, 2) if result.data_error else ABSENT),
         ("smoothed by", f"a Gaussian of σ = {significant(result.sigma, 2)}"),
-        ("runs", f"{result.runs} of {result.nodes.shape[1]} steps"),
+        ("runs", f"{result.runs} of {result.steps} steps"),
         *common_facts(result),
     ]
 

@@ -13,6 +13,8 @@ SETTINGS = {
     "keskar": ("epsilon", "dimension", "repeats"),
     "ball": ("rho", "case", "norm", "adaptive", "draws", "restarts"),
 }
+# And which to a case of the ball.
+CASES = {"worst": ("norm", "restarts", "iterations"), "average": ("draws",)}
 
 
 @click.command(
@@ -63,11 +65,11 @@ SETTINGS = {
 )
 @click.option("--draws", type=count(2), metavar="N", help="ball, average.  [default: 50]")
 @click.option(
-    "--restarts", type=count(1), metavar="N", help="ball, worst: of each batch.  [default: 1]"
+    "--restarts", type=count(1), metavar="N", help="ball, worst: of each batch.  [default: 2]"
 )
 @click.option(
     "--iterations",
-    type=count(2),
+    type=count(1),
     metavar="N",
     help="Of L-BFGS-B or of the ascent.  [default: 10 or 20, as published]",
 )
@@ -88,6 +90,10 @@ def command(request: Request, kind: str, iterations: int | None, **given: Any) -
     for other, names in SETTINGS.items():
         if other != kind and (wrong := [name for name in names if name in settings]):
             raise MisuseError(f"--{wrong[0]} is a setting of --kind {other}, not of {kind}")
+    case = settings.get("case", "worst")
+    for other, names in CASES.items() if kind == "ball" else ():
+        if other != case and (wrong := [name for name in names if name in settings]):
+            raise MisuseError(f"--{wrong[0]} is a setting of --case {other}, not of {case}")
 
     def measure(subject: Any, modality: str, watch: Any) -> SharpnessResult:
         return sharpness(

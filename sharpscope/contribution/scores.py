@@ -1,6 +1,6 @@
 """How good predictions are, and how far that would move with other items of the same kind."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -61,7 +61,13 @@ class Bootstrap:
             yield generator.multinomial(self.items, even, size=count).astype(np.float32)
 
 
-def score(logits: np.ndarray, target: np.ndarray, drawn: Bootstrap, metric: str) -> Scored:
+def score(
+    logits: np.ndarray,
+    target: np.ndarray,
+    drawn: Bootstrap,
+    metric: str,
+    names: Sequence[str] | None = None,
+) -> Scored:
     """Return a metric and its error.
 
     Args:
@@ -70,24 +76,39 @@ def score(logits: np.ndarray, target: np.ndarray, drawn: Bootstrap, metric: str)
         drawn: The replicates.
         metric: One of ``METRICS``; of labels accuracy is the share that is right. Rankings are
             the mean over classes, each against the rest, or over labels.
+        names: The outputs that a ranking is the mean of; by default those that have a value. A
+            replicate in which one of them has none has no value itself.
     """
     if metric == "accuracy":
         right = (logits > 0) == (target > 0.5) if target.ndim == 2 else logits.argmax(1) == target
         each = right.mean(1) if right.ndim == 2 else right.astype(float)
         return scored(float(each.mean()), drawn.means(each[None])[:, 0])
-    names = [str(number) for number in range(logits.shape[1])]
-    order = logits
-    truth = target
+    chosen = list(ranked(metric, logits, target)) if names is None else list(names)
+
+    def of(weights: np.ndarray | None = None) -> float:
+        found = ranked(metric, logits, target, weights, chosen)
+        value = mean(found) if len(found) == len(chosen) else None
+        return float("nan") if value is None else value
+
+    return scored(of(), drawn.each(of, most=_RANKED))
+
+
+def ranked(
+    metric: str,
+    logits: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Return a ranking of each output that has one, by its number."""
+    order, truth = logits, target
     if target.ndim == 1:
         order = np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True))
         truth = np.eye(logits.shape[1])[target]
+    chosen = [str(n) for n in range(logits.shape[1])] if names is None else list(names)
+    columns = [int(name) for name in chosen]
     ranking = {"macro_auprc": auprc, "macro_auroc": auroc}[metric]
-
-    def ranked(weights: np.ndarray | None = None) -> float:
-        value = mean(ranking(order, truth, names, weights))
-        return float("nan") if value is None else value
-
-    return scored(ranked(), drawn.each(ranked, most=_RANKED))
+    return ranking(order[:, columns], truth[:, columns], chosen, weights)
 
 
 def scored(value: float, replicates: np.ndarray) -> Scored:

@@ -113,9 +113,12 @@ def coupling(
         >>> round(found.shares["ehr+cxr"], 4)  # every block of H is the same
         0.5
     """
+    if isinstance(modalities, str):
+        raise MisuseError(f"modalities must be a list of names; got the text {modalities!r}")
     names = list(dict.fromkeys(modalities or subject.owners.modalities))
     for name in names:
         one_of("modality", name, subject.parts, "of a coupling")
+        subject.select(name)  # one without parameters is refused
     estimator = made(Coupling, settings, "of the coupling")
     if len(names) < 2:
         raise MisuseError(f"coupling is between encoders: name at least two; got {names[0]}")

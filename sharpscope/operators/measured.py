@@ -13,13 +13,13 @@ from sharpscope.errors import SubjectError
 from sharpscope.operators.base import Products, Report, SymmetricOperator
 from sharpscope.operators.graphs import Graph, Kept
 from sharpscope.operators.layers import TwiceCheap
-from sharpscope.operators.remarks import remarks
 from sharpscope.operators.sums import Sums
 from sharpscope.operators.witness import plain_gradients
 from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject import Census, Subject
 from sharpscope.subject.losses import LossSum
 from sharpscope.subject.provenance import measured_on
+from sharpscope.subject.remarks import remarks
 
 T = TypeVar("T")
 

@@ -65,6 +65,11 @@ class DensityResult(Result):
         """Random starts behind the density."""
         return len(self.nodes)
 
+    @property
+    def steps(self) -> int:
+        """Lanczos steps of the longest run."""
+        return self.nodes.shape[1] if self.nodes.ndim == 2 else 0
+
     def __repr__(self) -> str:
         if self.largest is None or self.smallest is None:
             told = "not finite"

@@ -41,7 +41,7 @@ class GapResult(Result):
     def advice(self) -> str:
         """What the outcome means and what to change."""
         if self.value is None:
-            return "The metric on train is 0 or has no value: there is nothing to divide by."
+            return "The metric on train is 0, or one of the splits has no value of it."
         return "All items of both splits were looked at."
 
     def __repr__(self) -> str:

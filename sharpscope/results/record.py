@@ -124,7 +124,9 @@ class Result:
         values = {name: _frozen(content[name]) for name in known if name in content}
         values["outcome"] = Outcome(one_of("outcome", values["outcome"], list(Outcome)))
         for name in values:
-            if np.ndarray in get_args(known[name].type) and values[name] is not None:
+            kind = known[name].type
+            arrays = kind is np.ndarray or np.ndarray in get_args(kind)
+            if arrays and values[name] is not None:
                 values[name] = np.asarray(values[name], dtype=float)
         return cls(**values)
 

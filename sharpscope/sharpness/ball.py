@@ -38,7 +38,8 @@ class BallSharpness:
         adaptive: Whether c is |θ|.
         iterations: Of the ascent; 20 are published.
         draws: Pairs of the average case.
-        restarts: Ascents of each batch: the first from θ itself, others from random points.
+        restarts: Ascents of each batch: the first from θ itself, others from random points, which
+            find their way also where the gradient at θ is 0.
         max_seconds: Seconds that may be spent; fewer batches or draws are then looked at.
         seed: Names the draws.
 
@@ -67,7 +68,7 @@ class BallSharpness:
     adaptive: bool = False
     iterations: int = 20
     draws: int = 50
-    restarts: int = 1
+    restarts: int = 2
     max_seconds: float | None = None
     seed: int = 0
 
@@ -119,7 +120,9 @@ class BallSharpness:
         outcome = Outcome.COMPLETED if finite else Outcome.NOT_FINITE
         if finite and len(values) < expected:
             outcome = Outcome.BUDGET_SPENT
-        found = mean(torch.tensor(values)) if finite and len(values) > 1 else None
+        found = (
+            mean(torch.tensor(values, dtype=torch.float64)) if finite and len(values) > 1 else None
+        )
         fields = record(points, began, asdict(self))
         still = int((scale == 0).sum())
         if still:

@@ -1,6 +1,7 @@
 """The normalized generalization gap of a metric, with the error of other items."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import torch
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.contribution.passes import look
-from sharpscope.contribution.scores import METRICS, Bootstrap, Scored, deviation, score
+from sharpscope.contribution.scores import METRICS, Bootstrap, deviation, ranked, score
+from sharpscope.errors import MisuseError
 from sharpscope.estimators.cost import peak_bytes
 from sharpscope.results import GapResult, Outcome
 from sharpscope.streams import stream
@@ -63,21 +65,29 @@ class GeneralizationGap:
             SubjectError: If a subject cannot be measured, or does not show its predictions.
         """
         began = time.perf_counter()
-        found: dict[str, tuple[Scored, int]] = {}
-        metric = self.metric
+        seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         for split, subject in (("train", train), ("test", test)):
             if watcher is not None:
                 watcher(f"predictions on {split}")
             with subject.still():
                 census = subject.census()
                 everyone = frozenset(subject.owners.modalities)
-                seen = look(subject, [everyone], mask="zero_feature")
-            target = seen.target.numpy()
-            metric = metric or ("accuracy" if target.ndim == 1 else "macro_auprc")
-            drawn = Bootstrap(len(target), self.bootstrap, self._stream(split))
-            told = score(seen.logits[everyone].numpy(), target, drawn, metric)
-            found[split] = told, len(target)
-        (ours, items), (theirs, others) = found["train"], found["test"]
+                told = look(subject, [everyone], mask="zero_feature")
+            seen[split] = told.logits[everyone].numpy(), told.target.numpy()
+        shapes = [(logits.shape[1], target.ndim) for logits, target in seen.values()]
+        if shapes[0] != shapes[1]:
+            raise MisuseError(
+                "train and test must be one task: their outputs and targets are of different kinds"
+            )
+        metric = self.metric or ("accuracy" if shapes[0][1] == 1 else "macro_auprc")
+        names, notes = _common(metric, seen)
+        ours, theirs = (
+            score(
+                *pair, Bootstrap(len(pair[1]), self.bootstrap, self._stream(split)), metric, names
+            )
+            for split, pair in seen.items()
+        )
+        items, others = (len(target) for _, target in seen.values())
         values = _gaps(ours.replicates, theirs.replicates)
         finite = values[np.isfinite(values)]
         value = None
@@ -85,7 +95,8 @@ class GeneralizationGap:
             value = 100 * (ours.value - theirs.value) / ours.value
         defined = value is not None
         parameter = next(iter(test.owners.parameters.values()))
-        ends = np.quantile(finite, [0.025, 0.975]).tolist() if defined else None
+        error = deviation(values) if defined else None
+        ends = None if error is None else np.quantile(finite, [0.025, 0.975]).tolist()
         return GapResult(
             modality="all",
             parameters=test.select("all").dim,
@@ -101,9 +112,9 @@ class GeneralizationGap:
             seed=self.seed,
             settings={key: v for key, v in asdict(self).items() if key != "seed"},
             provenance=measured_on(test, census, test.device, test.dtype or parameter.dtype),
-            notes=test.notes,
+            notes=(*test.notes, *notes),
             value=value,
-            standard_error=deviation(values) if defined else None,
+            standard_error=error,
             interval=None if ends is None else (ends[0], ends[1]),
             metric=str(metric),
             train=ours.value,
@@ -114,6 +125,22 @@ class GeneralizationGap:
 
     def _stream(self, split: str) -> int:
         return int(torch.randint(2**62, (1,), generator=stream(self.seed, "gap", split)))
+
+
+def _common(
+    metric: str, seen: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> tuple[list[str] | None, list[str]]:
+    """Return the outputs that a ranking has a value of in both splits, and a note on the others."""
+    if metric == "accuracy":
+        return None, []
+    defined = [set(ranked(metric, *pair)) for pair in seen.values()]
+    both = sorted(defined[0] & defined[1], key=int)
+    left = sorted((defined[0] | defined[1]) - set(both), key=int)
+    count = next(iter(seen.values()))[0].shape[1]
+    if len(both) == count:
+        return both, []
+    why = f"{len(both)} of {count} outputs have a {metric} in both splits, and it is their mean"
+    return both, [f"Only {why}" + (f" (without {', '.join(left)})." if left else ".")]
 
 
 def _gaps(train: np.ndarray, test: np.ndarray) -> np.ndarray:

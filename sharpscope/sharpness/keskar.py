@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from sharpscope.checks import at_least, positive
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators.statistics import mean
 from sharpscope.results import Outcome, SharpnessResult
 from sharpscope.sharpness.common import record
@@ -19,7 +19,11 @@ from sharpscope.streams import gaussian, stream
 from sharpscope.subject import Subject
 from sharpscope.subject.points import Points
 
+_ROUNDED = 100  # roundings that a box must be larger than
 _START = 0.5  # of the box: a start at its middle may be a saddle, where the gradient is 0
+# Slope of the objective at the start, over the size of the box: L-BFGS-B takes the slope itself as
+# its first step, which then crosses the box.
+_STEEP = 100.0
 _STORED = 2**30  # bytes of a basis that is kept; a larger one is drawn anew each time
 
 
@@ -90,6 +94,11 @@ class KeskarSharpness:
                 f"{self.dimension}"
             )
         with points.session():
+            if points.census.loss_value < 0:
+                raise SubjectError(
+                    "Q divides by 1 + loss, which says nothing of a loss below 0; it is "
+                    f"{points.census.loss_value:.4g}: take kind 'ball'"
+                )
             values: list[float] = []
             for repeat in range(self.repeats):
                 values.append(self._search(points, repeat))
@@ -108,8 +117,18 @@ class KeskarSharpness:
                 + (f"{self.dimension} random directions" if self.dimension else "whole space"),
                 values=tuple(values),
                 **self._judged(values, finite=finite),
-                **record(points, began, asdict(self)),
+                **self._recorded(points, began),
             )
+
+    def _recorded(self, points: Points, began: float) -> dict[str, Any]:
+        fields = record(points, began, asdict(self))
+        if self.epsilon < _ROUNDED * torch.finfo(points.dtype).eps:
+            kind = str(points.dtype).removeprefix("torch.")
+            fields["notes"] += (
+                f"The box is about as small as the rounding of {kind} parameters, and the rise of "
+                "the loss in it may be rounding: measure in float64.",
+            )
+        return fields
 
     def _judged(self, values: list[float], *, finite: bool) -> dict[str, Any]:
         """Return the value and its error: a mean over subspaces, or the best of all searches."""
@@ -123,7 +142,7 @@ class KeskarSharpness:
                 "interval": None,
                 "spread": spread,
             }
-        found = mean(torch.tensor(values))
+        found = mean(torch.tensor(values, dtype=torch.float64))
         return {
             "value": found.value,
             "standard_error": found.error,
@@ -141,16 +160,21 @@ class KeskarSharpness:
             base = Subspace(points.dim, self.dimension, self.seed, repeat)
         box = self.epsilon * (base.coordinates(here).abs() + 1).numpy()
         draw = torch.rand(len(box), generator=stream(self.seed, "sharpness", "start", repeat))
-        start = _START * (2 * draw.double().numpy() - 1) * box
+        start = _START * (2 * draw.double().numpy() - 1)
         center = points.census.loss_value
-        best = center
+        best, scale = center, 0.0
 
-        def down(y: np.ndarray) -> tuple[float, np.ndarray]:
-            nonlocal best
-            move = base.displacement(torch.from_numpy(np.clip(y, -box, box)))
+        def down(z: np.ndarray) -> tuple[float, np.ndarray]:
+            """Return the loss and its slope in units in which neither box nor slope is small."""
+            nonlocal best, scale
+            move = base.displacement(torch.from_numpy(np.clip(z, -1.0, 1.0) * box))
             slope = points.slope(move)
             best = max(best, slope.value) if math.isfinite(slope.value) else math.inf
-            return -slope.value, -base.project(slope.gradient.cpu()).numpy()
+            along = box * base.project(slope.gradient.cpu()).numpy()
+            steepest = float(abs(along).max())
+            if not scale and math.isfinite(steepest):
+                scale = _STEEP / steepest if steepest else 1.0
+            return -scale * slope.value, -scale * along
 
         with np.errstate(invalid="ignore"):  # where the loss is not finite
             minimize(
@@ -158,8 +182,9 @@ class KeskarSharpness:
                 start,
                 jac=True,
                 method="L-BFGS-B",
-                bounds=list(zip(-box, box, strict=True)),
-                options={"maxiter": self.iterations},
+                bounds=[(-1.0, 1.0)] * len(box),
+                # Its own tolerances are absolute: a flat loss would end the search at once.
+                options={"maxiter": self.iterations, "ftol": 0.0, "gtol": 0.0},
             )
         return 100 * (best - center) / (1 + center)
 

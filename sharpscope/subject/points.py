@@ -6,18 +6,16 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharpscope.errors import SubjectError
 from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject.losses import LossSum
 from sharpscope.subject.proof import Census
+from sharpscope.subject.remarks import remarks
 from sharpscope.subject.subject import Subject
 
 T = TypeVar("T")
-
-# Played and plain losses of one batch at one point: rounding of one pass.
-_RTOL = 1e-5
 
 
 class Slope(NamedTuple):
@@ -54,6 +52,8 @@ class Points:
         self.evaluations = 0.0
         self._tape: Tape | None = None
         self._compared: set[int] = set()
+        self._frozen = self.selection.frozen
+        self._used: list[bool] = []
 
     @property
     def dim(self) -> int:
@@ -68,6 +68,7 @@ class Points:
     @contextmanager
     def session(self) -> Generator[None]:
         """Hold the subject still for many points, after a proof that it does stand still."""
+        self._frozen = self.selection.frozen
         with self.subject.studying(self.selection):
             self._tape = self.subject.tape(self.selection)
             self.census = self.subject.census(self.loss, tape=self._tape)
@@ -84,7 +85,15 @@ class Points:
 
     def notes(self) -> tuple[str, ...]:
         """Return what a result should say of the subject and the replay."""
-        return (*self.subject.notes, *(self._tape.notes() if self._tape else ()))
+        told = remarks(
+            self.selection,
+            asked=self.subject.samples,
+            there=self.census.samples,
+            frozen=self._frozen,
+            used=self._used,
+            tape=self._tape,
+        )
+        return (*self.subject.notes, *told)
 
     def value(self, displacement: Tensor | None) -> float:
         """Return the mean loss with the parameters moved by a flat vector ``[dim]``.
@@ -109,9 +118,13 @@ class Points:
         return self._or_plain(work)
 
     def each(self) -> Generator["OneBatch"]:
-        """Yield every batch as a function of the displacement, for sharpness batch by batch."""
-        for number, batch in enumerate(self.subject.walk(), start=1):
-            yield OneBatch(self, number, batch)
+        """Yield every batch as a function of the displacement, for sharpness batch by batch.
+
+        One that weighs nothing, since all its targets are ignored, has no loss and is left out.
+        """
+        for number, batch, value in self.subject.visits(self._weighed):
+            if value.weight > 0:
+                yield OneBatch(self, number, batch)
 
     def of_batch(self, number: int, batch: Any, displacement: Tensor) -> Slope:
         """Return the mean loss of one batch at a point and its gradient there."""
@@ -125,11 +138,10 @@ class Points:
                 def run() -> LossSum:
                     return loss(self.subject.model, batch)
 
-                value = run() if tape is None else tape.run(number, run)
+                value = _told(number, run if tape is None else lambda: tape.run(number, run))
                 self._compare(number, batch, value, displacement)
                 gradient = self._gradient(value.total)
-            weight = value.weight or 1.0
-            return Slope(value.total.item() / weight, gradient / weight)
+            return Slope(value.total.item() / value.weight, gradient / value.weight)
 
         return self._or_plain(work)
 
@@ -146,6 +158,10 @@ class Points:
         # Not fsum where infinities of both signs would meet: it raises.
         total = math.fsum(sums) if all(map(math.isfinite, sums)) else sum(sums)
         return total / self.census.weight
+
+    def _weighed(self, model: nn.Module, batch: Any) -> LossSum:
+        with torch.no_grad():
+            return self.subject.loss(self.loss)(model, batch)
 
     def _moved(self, displacement: Tensor) -> AbstractContextManager[None]:
         return self.selection.displaced(displacement.to(self.subject.device, self.dtype))
@@ -175,21 +191,41 @@ class Points:
         with torch.no_grad():
             plain = self.subject.loss(self.loss)(self.subject.model, batch).total.item()
         played = value.total.item()
-        same = plain == played or abs(plain - played) <= _RTOL * abs(plain)
+        same = plain == played or abs(plain - played) <= self.census.slack * abs(plain)
         if not (same or (math.isnan(plain) and math.isnan(played))):
             raise ReplayRefused(f"batch {number} has the loss {plain:.9g} and {played:.9g}")
 
     def _gradient(self, total: Tensor) -> Tensor:
         if not total.requires_grad:
+            self._used = self._used or [False] * len(self.selection.parameters)
             return torch.zeros(self.dim, dtype=torch.float64, device=self.subject.device)
         try:
-            found = torch.autograd.grad(total, self.selection.parameters, allow_unused=True)
+            found: tuple[Tensor | None, ...] = torch.autograd.grad(
+                total, self.selection.parameters, allow_unused=True
+            )
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             words = " ".join(str(error).split())
             raise SubjectError(f"the loss has no gradient: {words}") from error
+        before = self._used or [False] * len(found)
+        self._used = [used or g is not None for used, g in zip(before, found, strict=True)]
         return self.selection.flatten(found).double()
+
+
+def _told(number: int, work: Callable[[], LossSum]) -> LossSum:
+    """Return a batch's loss; an error of the model or the loss comes with its number."""
+    try:
+        return work()
+    except (ReplayRefused, torch.OutOfMemoryError):
+        raise
+    except SubjectError as error:
+        raise SubjectError(f"batch {number}: {error}") from error
+    except Exception as error:
+        words = " ".join(str(error).split()) or "no message"
+        raise SubjectError(
+            f"batch {number}: the model or its loss raised {type(error).__name__}: {words}"
+        ) from error
 
 
 class OneBatch:

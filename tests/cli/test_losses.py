@@ -69,3 +69,14 @@ def test_the_trace_has_its_normalizations_side_by_side(ours: Path) -> None:
     text = done("trace", ours, "--modality", "mor", *FEW)
     for name in ("per parameter", r"trace / ‖∇L‖", r"trace · ‖θ‖²"):
         assert re.search(rf"^  {name} +[\d.e+-]+", text, re.MULTILINE), text
+
+
+def test_settings_of_the_other_case(ours: Path) -> None:
+    one = ("sharpness", ours, "--kind", "ball")
+    line = failed(*one, "--case", "average", "--norm", "linf", code=2)
+    assert "--norm is a setting of --case worst, not of average" in line
+    line = failed(*one, "--draws", "4", code=2)
+    assert "--draws is a setting of --case average, not of worst" in line
+    line = failed("coupling", ours, ours, "--out", "x.json", code=2)
+    assert "or give one checkpoint" in line
+    assert "--modality" not in line

@@ -117,3 +117,21 @@ def test_what_has_no_pairs():
     rows = {name: torch.arange(3) == place for place, name in enumerate("abc")}
     with pytest.raises(MisuseError, match="budget must be at least 6 products, two probes of each"):
         Coupling(budget=4)(DenseOperator(H), rows)
+
+
+def test_a_part_without_parameters_and_a_text_for_a_list():
+    class Bare(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.a(x) + self.b(x)
+
+    data = [(torch.randn(4, 2), torch.randint(2, (4,)))]
+    loss = torch.nn.functional.cross_entropy
+    subject = ss.Subject(Bare(), data, loss=loss, encoders={"a": "a", "b": "b"})
+    with pytest.raises(MisuseError, match="'shared' owns no parameter"):
+        ss.coupling(subject, ["a", "shared"])
+    with pytest.raises(MisuseError, match="modalities must be a list of names; got the text 'ab'"):
+        ss.coupling(subject, "ab")

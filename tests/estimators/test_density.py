@@ -155,3 +155,38 @@ def test_an_operator_has_its_modality_already():
     operator = HessianOperator(subject_of(build("layer_norm")), "ehr")
     with pytest.raises(MisuseError, match="an operator has its modality and its loss already"):
         SpectralDensity()(operator, "ehr")
+
+
+def test_a_narrow_gaussian_loses_nothing_between_the_points():
+    values = torch.diag(torch.tensor([0.123, 1.456, 2.789, 3.3, 5.77]).double())
+    every: list[dict[str, Any]] = [{"sigma": 1e-9}, {"sigma": 1e-4}, {"points": 16}]
+    for settings in every:
+        found = SpectralDensity(runs=2, **settings)(DenseOperator(values))
+        step = found.grid[1] - found.grid[0]
+        assert found.density.sum() * step == pytest.approx(1.0, rel=1e-6)
+
+
+def test_one_eigenvalue_has_a_width_of_its_own():
+    q = torch.linalg.qr(torch.randn(50, 50, dtype=torch.float64))[0]
+    one = 0.37 * q @ q.T
+    found = SpectralDensity(runs=2)(DenseOperator((one + one.T) / 2))
+    assert 1e-4 < found.sigma < 1e-2
+    exact = SpectralDensity(runs=2)(DenseOperator(torch.eye(3).double() * 1.23456789012345))
+    assert exact.trace == pytest.approx(3.70370367037035, rel=1e-14)
+
+
+def test_runs_that_time_cuts_short_are_left_out(monkeypatch: pytest.MonkeyPatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    found = SpectralDensity(steps=20, runs=16, max_seconds=100)(DenseOperator(matrix(SPECTRUM)))
+    assert found.outcome is Outcome.BUDGET_SPENT
+    assert not np.isnan(found.nodes).any()
+    assert found.runs == 8
+
+
+def test_it_comes_back_from_json_alone():
+    found = SpectralDensity(steps=3, runs=2)(DenseOperator(matrix(SPECTRUM)))
+    again = type(found).from_dict(found.to_dict())
+    np.testing.assert_array_equal(again.nodes, found.nodes)
+    assert again.steps == 3
+    again.draw()

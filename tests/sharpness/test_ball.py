@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.results import Outcome
 from sharpscope.sharpness import BallSharpness
-from sharpscope.subject import LossSum
+from sharpscope.subject import LossSum, Subject
 from tests import problems
 from tests.sharpness.quadratics import q2, subject_of
 from tests.subject.snapshot import photograph, same
@@ -73,7 +73,7 @@ def test_restarts_leave_a_saddle():
     def saddle(t: Tensor) -> Tensor:
         return t[0] ** 2 - t[1] ** 2
 
-    stuck = BallSharpness(rho=0.3)(subject_of([0.0, 0.0], saddle), "x")
+    stuck = BallSharpness(rho=0.3, restarts=1)(subject_of([0.0, 0.0], saddle), "x")
     free = BallSharpness(rho=0.3, restarts=4)(subject_of([0.0, 0.0], saddle), "x")
     assert stuck.value == 0.0
     assert free.value == pytest.approx(0.09, rel=1e-3)
@@ -143,3 +143,37 @@ def test_what_ends_early_or_is_not_finite_is_told():
 def test_settings(settings: dict[str, Any], message: str):
     with pytest.raises(MisuseError, match=message):
         BallSharpness(**settings)
+
+
+def test_a_batch_without_targets_has_no_rise():
+    torch.manual_seed(0)
+    model = torch.nn.Linear(2, 3).double()
+    seen = (torch.randn(5, 2).double(), torch.randint(3, (5,)))
+    ignored = (torch.randn(2, 2).double(), torch.tensor([-100, -100]))
+    encoders = {"x": "weight"}
+    loss = functional.cross_entropy
+    found = [
+        BallSharpness()(Subject(model, data, loss=loss, encoders=encoders), "x")
+        for data in ([seen], [seen, ignored])
+    ]
+    assert found[0].values == pytest.approx(found[1].values)
+
+
+def test_an_error_at_a_moved_point_comes_with_its_batch():
+    def moved(t: Tensor) -> Tensor:
+        if t[0] != 1:
+            raise ValueError("moved")
+        return t.sum()
+
+    with pytest.raises(SubjectError, match="batch 1: the model or its loss raised ValueError: mov"):
+        BallSharpness()(subject_of([1.0], moved), "x")
+
+
+def test_notes_are_those_of_other_measurements():
+    subject = problems.subject_of(problems.build("layer_norm"), samples=400)
+    subject.model.get_submodule("ehr_model").requires_grad_(False)
+    found = BallSharpness()(subject, "ehr")
+    assert any("parameters are frozen" in note for note in found.notes)
+    assert any("400 samples were asked for and there are only" in note for note in found.notes)
+    still = BallSharpness()(subject_of([1.0], lambda t: 0 * t.sum() + 1), "rest")
+    assert any("tensors have no effect on the loss" in n for n in still.notes) or still.value == 0

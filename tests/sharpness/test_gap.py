@@ -90,7 +90,7 @@ def test_a_train_metric_of_zero_has_no_gap():
     found = ss.generalization_gap(with_accuracy(0, 20), with_accuracy(10, 20), bootstrap=100)
     assert (found.value, found.standard_error, found.interval) == (None, None, None)
     assert found.outcome is Outcome.NOT_FINITE
-    assert "there is nothing to divide by" in found.advice
+    assert "The metric on train is 0, or one of the spl" in found.advice
     assert "not finite" in repr(found)
 
 
@@ -117,3 +117,23 @@ def test_what_cannot_be_meant():
     )
     with pytest.raises(SubjectError, match="this needs predictions"):
         ss.generalization_gap(plain, plain)
+
+
+def test_outputs_that_one_split_lacks_are_left_out_of_both():
+    torch.manual_seed(0)
+    labels = torch.randint(0, 2, (60, 3)).float()
+    logits = labels * 2 + torch.randn(60, 3)
+    logits[:, 2] = torch.randn(60)
+    train = subject_of(logits, labels, labels=True)
+    kept = labels[:, 2] == 0
+    test = subject_of(logits[kept], labels[kept], labels=True)
+    found = ss.generalization_gap(train, test, bootstrap=100)
+    assert any("Only 2 of 3 outputs have a macro_auprc in both splits" in n for n in found.notes)
+    wanted = average_precision_score(labels[:, :2].numpy(), logits[:, :2].numpy(), average="macro")
+    assert found.train == pytest.approx(wanted)
+
+
+def test_two_tasks_have_no_gap():
+    labels = subject_of(torch.zeros(9, 2), torch.zeros(9, 2), labels=True)
+    with pytest.raises(MisuseError, match="train and test must be one task: their outputs and tar"):
+        ss.generalization_gap(with_accuracy(3, 9), labels)

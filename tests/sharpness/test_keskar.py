@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.results import Outcome
 from sharpscope.sharpness import KeskarSharpness, keskar
 from sharpscope.sharpness.keskar import Subspace
@@ -128,3 +128,26 @@ def test_more_dimensions_than_parameters():
 
     with pytest.raises(MisuseError, match="dimension must be at most 2, the parameters of 'x'; go"):
         KeskarSharpness(dimension=3)(subject_of([1.0, 0.0], loss), "x")
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-8])
+def test_flat_losses_are_searched_as_far_as_steep_ones(scale: float):
+    torch.manual_seed(0)
+    slope, at = torch.randn(50).double() * scale, torch.randn(50).double()
+    subject = subject_of(at.tolist(), lambda t: (t - at) @ slope + 1)
+    for epsilon in (1e-3, 1e-6):
+        found = KeskarSharpness(epsilon=epsilon, repeats=2)(subject, "x")
+        true = 50 * (slope.abs() * epsilon * (at.abs() + 1)).sum().item()
+        assert found.value == pytest.approx(true, rel=1e-3, abs=1e-12)
+
+
+def test_a_loss_below_zero_has_no_q():
+    with pytest.raises(SubjectError, match="says nothing of a loss below 0; it is -1"):
+        KeskarSharpness()(subject_of([0.0], lambda t: t.sum() - 1), "x")
+
+
+def test_a_box_as_small_as_rounding_is_told():
+    subject = problems.subject_of(problems.build("layer_norm"), dtype="float32")
+    found = KeskarSharpness(epsilon=1e-7, repeats=2)(subject, "ehr")
+    assert any("the rise of the loss in it may be rounding" in note for note in found.notes)
+    assert KeskarSharpness(repeats=2)(subject, "ehr").notes == ()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sharpscope.replay import Tape
-from sharpscope.subject import Selection
+from sharpscope.subject.selection import Selection
 
 
 def remarks(
@@ -13,7 +13,7 @@ def remarks(
     there: int,
     frozen: int,
     used: Sequence[bool],
-    cheap: bool,
+    cheap: bool = True,
     tape: Tape | None,
 ) -> list[str]:
     """Return notes on what was measured.
