@@ -200,9 +200,7 @@ class Points:
             self._used = self._used or [False] * len(self.selection.parameters)
             return torch.zeros(self.dim, dtype=torch.float64, device=self.subject.device)
         try:
-            found: tuple[Tensor | None, ...] = torch.autograd.grad(
-                total, self.selection.parameters, allow_unused=True
-            )
+            found: Any = torch.autograd.grad(total, self.selection.parameters, allow_unused=True)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
