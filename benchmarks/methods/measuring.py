@@ -137,7 +137,9 @@ def main() -> None:
     """Measure what is missing of one data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", choices=list(DATASETS))
-    dataset = parser.parse_args().dataset
+    parser.add_argument("--backward", action="store_true", help="last seeds first, beside another")
+    options = parser.parse_args()
+    dataset = options.dataset
     torch.set_num_threads(1)
     radii = {row.name: chosen(row, dataset) for row in ROWS}
     lines = Lines(RESULTS / f"methods-{dataset}.jsonl")
@@ -145,7 +147,7 @@ def main() -> None:
         key = (row.name, "flops")
         if key not in lines.found:
             lines.add(key, {"flops": flops(row, dataset, radii[row.name]), "rho": radii[row.name]})
-    for seed in SEEDS:
+    for seed in reversed(SEEDS) if options.backward else SEEDS:
         for row in ROWS:
             if (row.name, seed) not in lines.found:
                 lines.add((row.name, seed), measured(row, dataset, seed, radii[row.name]))
