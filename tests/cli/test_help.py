@@ -143,7 +143,7 @@ def test_measuring_commands_share_their_options() -> None:
         "density": {"--rtol"},
         "landscape": {"--rtol", "--budget"},
         "sharpness": {"--rtol", "--budget"},
-        "gap": of_encoders | {"--split"},
+        "gap": of_encoders | {"--split", "--samples"},
         "coupling": {"--modality"},
     }
     for name in ("trace", "eigen", *lacking):
