@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ class Landscape:
             )
         points = Points(subject, modality, loss=loss)
         tell("directions")
-        directions, labels = self._directions(points, modality, loss)
+        directions, labels, notes = self._directions(points, modality, loss)
         with points.session():
             span = self.span
             if span is None:
@@ -134,6 +134,7 @@ class Landscape:
             kept = Unfinished(None if out is None else Path(out), facts, self.shape[::-1])
             late = self._fill(points, directions, grid, kept, tell, began)
             result = self._result(points, directions, labels, grid, kept.values, late, span, began)
+        result = replace(result, notes=(*result.notes, *notes))
         if not late:
             kept.remove()
         return result
@@ -156,7 +157,7 @@ class Landscape:
 
     def _directions(
         self, points: Points, modality: str, loss: str
-    ) -> tuple[list[Tensor], tuple[str, ...]]:
+    ) -> tuple[list[Tensor], tuple[str, ...], tuple[str, ...]]:
         subject, count = points.subject, len(self.shape)
         if self.axes == "eigen":
             settings = TopEigenvalues(k=min(count, points.dim), keep_vectors=True, seed=self.seed)
@@ -167,7 +168,11 @@ class Landscape:
                     f"{points.dim} parameters"
                 )
             vectors = [torch.from_numpy(v).double() for v in found.vectors[:count]]
-            return vectors, tuple(f"eigenvector {n + 1}" for n in range(count))
+            labels = tuple(f"eigenvector {n + 1}" for n in range(count))
+            worst = max(found.residuals[:count])
+            if found.outcome is Outcome.CONVERGED:
+                return vectors, labels, ()
+            return vectors, labels, (f"The eigenvectors have residuals up to {worst:.1e}.",)
         drawing = Drawing(normalize=self.normalize, orthogonal=self.orthogonal, seed=self.seed)
         if self.axes == "encoders":
             first, second = modality.split("+")
@@ -178,9 +183,9 @@ class Landscape:
             ]
             if not all(bool(part.any()) for part in parts):
                 raise MisuseError(f"no weight of {first!r} or of {second!r} can move")
-            return parts, (first, second)
+            return parts, (first, second), ()
         found = random_directions(subject, points.selection, count, drawing)
-        return found, tuple(f"direction {n + 1}" for n in range(count))
+        return found, tuple(f"direction {n + 1}" for n in range(count)), ()
 
     def _fill(
         self,

@@ -117,6 +117,18 @@ def test_eigenvectors_have_the_curvature_of_their_eigenvalues():
         Landscape(shape=(5, 5), axes="eigen")(subject, "a")
 
 
+def test_eigenvectors_that_did_not_converge_are_told(monkeypatch: pytest.MonkeyPatch):
+    found = surface.TopEigenvalues
+
+    def few(**settings: Any) -> Any:
+        return found(**settings, budget=8)
+
+    monkeypatch.setattr(surface, "TopEigenvalues", few)
+    subject = problems.subject_of(problems.build("layer_norm"))
+    notes = Landscape(shape=(3, 3), axes="eigen", span=0.1)(subject, "ehr").notes
+    assert any(note.startswith("The eigenvectors have residuals up to ") for note in notes)
+
+
 def test_the_reach_is_found_where_the_loss_has_risen():
     # From 2 to 20 with both ways the same: 2 + k x² with k = 18 / 9 reaches it at 3.
     subject = known(lambda a, b: 2 + 2 * (a - 1) ** 2 + 0 * b)
