@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from sharpscope.results import ContributionResult
+from sharpscope.results.contribution import METRIC_WORDS
 from sharpscope.results.trace import with_error
 from sharpscope_cli.output import Column, emit_lines, emit_table
 from sharpscope_cli.render import ABSENT
@@ -14,7 +15,6 @@ MEANING = (
     "gradients of the modality's own loss and of the fusion loss with respect to its encoder."
 )
 SEEN = "These are the data that the model was trained on; --split test tells how it does on others."
-_METRICS = {"accuracy": "accuracy", "macro_auprc": "mean average precision"}
 
 
 def show_contributions(results: Sequence[ContributionResult], *, quiet: bool = False) -> None:
@@ -33,7 +33,7 @@ def show_contributions(results: Sequence[ContributionResult], *, quiet: bool = F
             masked = "without, alone: {metric} with the modality masked, and with all others masked"
         meaning = MEANING.replace("{masked}", masked).format(
             kind=str(first.settings["kind"]).replace("_", " "),
-            metric=_METRICS[first.metric],
+            metric=METRIC_WORDS[first.metric],
             mask=str(first.settings["mask"]).replace("_", " "),
         )
         emit_lines(["", *lines, meaning])
@@ -45,7 +45,8 @@ def _show(result: ContributionResult) -> None:
     emit_lines(
         [
             f"Contribution of each modality on {result.samples:,} {split} samples in {where}; "
-            f"{_METRICS[result.metric]} {with_error(result.whole, result.whole_error)} with all",
+            f"{METRIC_WORDS[result.metric]} "
+            f"{with_error(result.whole, result.whole_error)} with all",
             "",
         ]
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sharpscope.results import CouplingResult, GapResult, SharpnessResult
+from sharpscope.results.contribution import METRIC_WORDS
 from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
 from sharpscope_cli.output import Column, emit_lines, emit_table
@@ -24,11 +25,6 @@ GAP = (
     "τ = 100 (train - test) / train; all in percent. ± is one standard error over the items of "
     "both splits, and the interval holds 95 % of their replicates."
 )
-METRICS = {
-    "accuracy": "accuracy",
-    "macro_auprc": "mean average precision",
-    "macro_auroc": "mean AUROC",
-}
 COUPLED = (
     "share: 2 ‖H_ab‖² / ‖H_SS‖² with S both encoders, Frobenius norms; 0 where they do not meet. ± "
     "is one standard error over random probes."
@@ -76,7 +72,7 @@ def show_gaps(results: Sequence[GapResult], *, quiet: bool = False) -> None:
     rows = [
         [
             *([result.tag or ""] if len(results) > 1 else []),
-            METRICS[result.metric],
+            METRIC_WORDS[result.metric],
             _value(result.value, result.standard_error),
             ABSENT
             if result.interval is None

@@ -17,12 +17,12 @@ from sharpscope.contribution.passes import look
 from sharpscope.contribution.probe import probe
 from sharpscope.contribution.scores import Bootstrap, deviation
 from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.estimators.cost import peak_bytes
 from sharpscope.optim.performance import KINDS, scored
 from sharpscope.recipes import Recipe
 from sharpscope.replay import MASKS
 from sharpscope.results import ContributionResult, Outcome
 from sharpscope.shapley import EXACT, NORMALIZE, shapley, shares
-from sharpscope.streams import stream
 from sharpscope.subject import Census, Subject
 from sharpscope.subject.provenance import measured_on
 
@@ -104,7 +104,7 @@ class Contribution:
             losses = [name for name in names if name in subject.losses]
             told = alignments(subject, losses)
         aligned = {name: one for name, one in told.items() if isinstance(one, Alignment)}
-        drawn = Bootstrap(len(seen.target), self.bootstrap, self._stream())
+        drawn = Bootstrap.named(len(seen.target), self.bootstrap, self.seed, "contribution")
         notes = [*subject.notes, *seen.notes, *_missing(names, losses, subject)]
         notes += [f"No alignment of {n}: {one}." for n, one in told.items() if n not in aligned]
         parts = Parts(names, seen, drawn)
@@ -120,11 +120,9 @@ class Contribution:
                 f"There are more than {EXACT} modalities: orders of arrival were drawn, and the "
                 "readouts are split by these. The errors of the shares leave that out."
             )
-        if not self.probes:
-            pass
-        elif train is None or val is None:
+        if self.probes and (train is None or val is None):
             notes.append("No probes: they need the splits train and val.")
-        else:
+        elif self.probes and train is not None and val is not None:
             probes, more = self._probes(parts, subject, train, val, tell)
             notes += more
         return ContributionResult(
@@ -137,8 +135,9 @@ class Contribution:
             method="Shapley values of masked predictions",
             matvecs=0.0,
             seconds=time.perf_counter() - began,
+            peak_bytes=peak_bytes(subject.device),
             seed=self.seed,
-            settings=asdict(self),
+            settings={key: value for key, value in asdict(self).items() if key != "seed"},
             provenance=_provenance(subject, census),
             notes=tuple(notes),
             metric=parts.metric,
@@ -148,11 +147,7 @@ class Contribution:
             **_aligned(names, aligned),
         )
 
-    def _stream(self) -> int:
-        draw = torch.randint(2**62, (1,), generator=stream(self.seed, "contribution", "bootstrap"))
-        return int(draw)
-
-    def _shapley(self, parts: "Parts") -> dict[str, Any]:
+    def _shapley(self, parts: Parts) -> dict[str, Any]:
         """Return Shapley values and shares with the errors of other items."""
         items = {
             present: scored(self.kind, torch.from_numpy(logits), torch.from_numpy(parts.target))
@@ -188,7 +183,7 @@ class Contribution:
         }
 
     def _probes(
-        self, parts: "Parts", subject: Subject, train: Subject, val: Subject, tell: Tell
+        self, parts: Parts, subject: Subject, train: Subject, val: Subject, tell: Tell
     ) -> tuple[dict[str, Any], list[str]]:
         """Return the scores of fresh probes, and notes."""
         held: dict[str, Held] = {}

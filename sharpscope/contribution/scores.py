@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from sharpscope.ranking import auprc, auroc, mean
+from sharpscope.streams import stream
 
 METRICS = ("accuracy", "macro_auprc", "macro_auroc")
 
@@ -36,6 +38,12 @@ class Bootstrap:
     items: int
     replicates: int
     seed: int
+
+    @classmethod
+    def named(cls, items: int, replicates: int, seed: int, *path: str) -> "Bootstrap":
+        """Return the replicates that a seed and a name define."""
+        draw = torch.randint(2**62, (1,), generator=stream(seed, *path, "bootstrap"))
+        return cls(items, replicates, int(draw))
 
     def means(self, values: np.ndarray) -> np.ndarray:
         """Return the means of rows of values per item, ``[rows, items]``, by replicate."""

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
 from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
-from sharpscope.results.contribution import ContributionResult
+from sharpscope.results.contribution import METRIC_WORDS, ContributionResult
 
-_METRICS = {"accuracy": "accuracy", "macro_auprc": "mean average precision"}
 _ROW = 1.75  # inches
 _KINDS = {
     "without": "without it",
@@ -73,7 +72,7 @@ def _metrics(axes: Any, result: ContributionResult, names: Sequence[str]) -> Non
         axes.axhline(
             result.whole, color="black", linestyle="--", linewidth=0.8, label="all modalities"
         )
-    axes.set_ylabel(f"{_METRICS[result.metric]}, {result.provenance.get('split', 'data')}")
+    axes.set_ylabel(f"{METRIC_WORDS[result.metric]}, {result.provenance.get('split', 'data')}")
 
 
 def _alignment(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:

@@ -7,6 +7,12 @@ from typing import ClassVar
 from sharpscope.results.record import Result
 from sharpscope.results.trace import with_error
 
+# What metrics are called in text and figures.
+METRIC_WORDS = {
+    "accuracy": "accuracy",
+    "macro_auprc": "mean average precision",
+    "macro_auroc": "mean AUROC",
+}
 Numbers = Mapping[str, "float | None"]
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from sharpscope.checks import at_least, one_of
 from sharpscope.contribution.passes import look
@@ -14,7 +13,6 @@ from sharpscope.contribution.scores import METRICS, Bootstrap, deviation, ranked
 from sharpscope.errors import MisuseError
 from sharpscope.estimators.cost import peak_bytes
 from sharpscope.results import GapResult, Outcome
-from sharpscope.streams import stream
 from sharpscope.subject import Subject
 from sharpscope.subject.provenance import measured_on
 
@@ -81,12 +79,11 @@ class GeneralizationGap:
             )
         metric = self.metric or ("accuracy" if shapes[0][1] == 1 else "macro_auprc")
         names, notes = _common(metric, seen)
-        ours, theirs = (
-            score(
-                *pair, Bootstrap(len(pair[1]), self.bootstrap, self._stream(split)), metric, names
-            )
-            for split, pair in seen.items()
-        )
+        drawn = {
+            split: Bootstrap.named(len(target), self.bootstrap, self.seed, "gap", split)
+            for split, (_, target) in seen.items()
+        }
+        ours, theirs = (score(*seen[split], drawn[split], metric, names) for split in seen)
         items, others = (len(target) for _, target in seen.values())
         values = _gaps(ours.replicates, theirs.replicates)
         finite = values[np.isfinite(values)]
@@ -122,9 +119,6 @@ class GeneralizationGap:
             test=theirs.value,
             test_error=theirs.error,
         )
-
-    def _stream(self, split: str) -> int:
-        return int(torch.randint(2**62, (1,), generator=stream(self.seed, "gap", split)))
 
 
 def _common(

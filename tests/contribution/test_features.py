@@ -37,24 +37,35 @@ def test_features_that_cannot_be_told_have_no_probe(way: str, encoders: Any, why
     assert "a" not in found.probe
 
 
-def test_features_that_a_regression_cannot_take():
-    for width, why in ((0, "its features are empty"), (20_001, "its features have more than 20,0")):
+class Wide(nn.Module):
+    """An encoder with as many features as it is told, all of them 0."""
 
-        class Wide(nn.Module):
-            def __init__(self, width: int = width):
-                super().__init__()
-                self.a, self.out, self.width = nn.Linear(3, 4), nn.Linear(4, 3), width
-                self.project = nn.Module()
+    def __init__(self, width: int):
+        super().__init__()
+        self.weight, self.width = nn.Parameter(torch.ones(1)), width
 
-            def forward(self, x: Tensor) -> Tensor:
-                return self.out(self.a(x))
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight * x.new_zeros(len(x), self.width)
 
-        model = Wide()
-        model.a.forward = (  # type: ignore[method-assign]
-            lambda x, width=width, weight=model.a.weight: (x @ weight.T).new_zeros(len(x), width)
-        )
-        model.out.forward = lambda z: z.sum(1, keepdim=True).expand(-1, 3)  # type: ignore[method-assign]
-        data = [(torch.randn(6, 3), torch.randint(3, (6,)))]
-        subject = Subject(model, data, loss=functional.cross_entropy, encoders={"a": "a"})
-        found = ss.contribution(subject, mask="zero_feature", train=subject, val=subject)
-        assert f"No probe of a: {why}" in " ".join(found.notes)
+
+class Summed(nn.Module):
+    """A model whose logits are one sum of the features."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.a, self.scale = Wide(width), nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale * self.a(x).sum(1, keepdim=True).expand(-1, 3)
+
+
+@pytest.mark.parametrize(
+    ("width", "why"),
+    [(0, "its features are empty"), (20_001, "its features have more than 20,000 numbers")],
+)
+def test_features_that_a_regression_cannot_take(width: int, why: str):
+    data = [(torch.randn(6, 3), torch.randint(3, (6,)))]
+    loss = functional.cross_entropy
+    subject = Subject(Summed(width), data, loss=loss, encoders={"a": "a"})
+    found = ss.contribution(subject, mask="zero_feature", train=subject, val=subject)
+    assert f"No probe of a: {why}." in found.notes

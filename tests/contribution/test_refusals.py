@@ -194,8 +194,9 @@ def test_probes_of_another_model():
         next(theirs.model.parameters()).add_(1)
     with pytest.raises(MisuseError, match="train must be the same model on other data; its param"):
         Contribution()(ours, train=theirs)
+    number: Any = 5
     with pytest.raises(MisuseError, match="val must be a Subject; got int"):
-        ss.contribution(ours, val=5)  # type: ignore[arg-type]
+        ss.contribution(ours, val=number)
     labels = Subject(
         ours.model,
         [(a, b, functional.one_hot(target, 3).float()) for a, b, target in list(ours.batches)],

@@ -149,8 +149,9 @@ def test_encoders_do_not_see_each_other_where_the_loss_is_a_sum():
 
 def test_filters_before_a_norm_may_be_scaled():
     torch.manual_seed(0)
-    conv = nn.Sequential(nn.Conv1d(2, 3, 3, bias=False), nn.BatchNorm1d(3), nn.Flatten())
-    model = nn.ModuleDict({"x": conv, "out": nn.Linear(9, 2)}).double()
+    conv, norm = nn.Conv1d(2, 3, 3, bias=False).double(), nn.BatchNorm1d(3).double()
+    encoder = nn.Sequential(conv, norm, nn.Flatten())
+    model = nn.ModuleDict({"x": encoder, "out": nn.Linear(9, 2)}).double()
     data = [(torch.randn(6, 2, 5).double(), torch.randint(2, (6,)))]
 
     def loss(model: Any, batch: Any) -> Tensor:
@@ -160,15 +161,17 @@ def test_filters_before_a_norm_may_be_scaled():
         subject = Subject(model, data, loss=loss, encoders={"x": "x"})
         return Landscape(shape=(7,))(subject, "x").values
 
-    conv.train()
+    encoder.train()
     for _ in range(200):  # until the running statistics are those of the data
-        conv(data[0][0])
+        encoder(data[0][0])
     before = line()
     with torch.no_grad():
-        conv[0].weight.mul_(4.0)  # type: ignore[operator]
-        conv[1].running_mean.mul_(4.0)  # type: ignore[operator]
-        conv[1].running_var.sub_(0).mul_(16.0)  # type: ignore[operator]
-        conv[1].eps *= 16  # type: ignore[operator]
+        conv.weight.mul_(4.0)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        norm.running_mean.mul_(4.0)
+        norm.running_var.mul_(16.0)
+        norm.eps *= 16
     np.testing.assert_allclose(line(), before, rtol=1e-9)
 
 

@@ -15,6 +15,8 @@ from tests.optim.nets import Kind, batches, build, losses_of, same, state_of
 
 BOTH = Kind(2, norm=True, dropout=True)
 
+NUMBERS: Any = {"ehr": 1.0}  # where tensors belong
+
 
 @pytest.mark.parametrize("fails_at", [0, 1])
 def test_an_error_in_any_pass_leaves_everything_as_it_was(member: Member, fails_at: int):
@@ -66,7 +68,7 @@ WRONG: dict[str, Wrong] = {
         "unimodal losses are those of 'ehr' or 'cxr'; got 'x'",
     ),
     "a number inside": (
-        lambda found: Losses(found.fusion, {"ehr": 1.0}),  # type: ignore[dict-item]
+        lambda found: Losses(found.fusion, NUMBERS),
         "the loss 'ehr' is of type float",
     ),
 }

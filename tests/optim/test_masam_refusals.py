@@ -94,7 +94,8 @@ def test_bad_encoders_are_told():
     for encoders, message in cases:
         with pytest.raises(MisuseError, match=message):
             MASAM(base, encoders=encoders)
+    no_optimizer: Any = model
     with pytest.raises(MisuseError, match=r"base must be a torch optimizer .*; got Net"):
-        MASAM(model, encoders={"ehr": ehr})  # type: ignore[arg-type]
+        MASAM(no_optimizer, encoders={"ehr": ehr})
     with pytest.raises(MisuseError, match=r"step needs a closure .*; got list"):
         MASAM(base, encoders={"ehr": ehr}).step([])

@@ -203,12 +203,13 @@ def test_other_first_does_not_play_back_what_depends_on_the_shared_parameters():
     for as_modules in (True, False):
         torch.manual_seed(0)
         trunk = nn.Linear(3, 3)
-        parts = nn.ModuleDict({n: nn.Sequential(trunk, nn.Tanh(), nn.Linear(3, 4)) for n in "ab"})
+        ends = {n: nn.Linear(3, 4) for n in "ab"}
+        parts = nn.ModuleDict({n: nn.Sequential(trunk, nn.Tanh(), ends[n]) for n in "ab"})
         head = nn.Linear(8, 2)
         x = {n: torch.randn(6, 3) for n in "ab"}
         target = torch.tensor([0, 1, 1, 0, 1, 0])
-        own = {n: list(part[2].parameters()) for n, part in parts.items()}  # type: ignore[index]
-        encoders: dict[str, Any] = {n: parts[n][2] for n in "ab"} if as_modules else own  # type: ignore[index]
+        own = {name: list(end.parameters()) for name, end in ends.items()}
+        encoders: dict[str, Any] = ends if as_modules else own
         parameters = [*parts.parameters(), *head.parameters()]
         optimizer = MASAM(
             torch.optim.SGD(parameters, lr=0.3), encoders=encoders, rho=0.9, other_first=True
