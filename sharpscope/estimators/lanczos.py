@@ -13,7 +13,7 @@ from sharpscope.estimators.common import as_operator, record
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import all_finite
-from sharpscope.estimators.statistics import data_errors_of_forms
+from sharpscope.estimators.statistics import data_errors_of_forms, shares
 from sharpscope.operators import SymmetricOperator
 from sharpscope.results import EigenResult, Outcome
 from sharpscope.subject import Subject
@@ -154,6 +154,7 @@ class TopEigenvalues:
             outcome = Outcome.STAGNATED
         order = quotients.argsort(descending=True)
         errors = data_errors_of_forms(products.forms, products.weights)
+        parts = (products.forms[:, order] / products.weights.sum()).tolist()
         return self._result(
             krylov.operator,
             meter,
@@ -161,6 +162,8 @@ class TopEigenvalues:
             eigenvalues=tuple(quotients[order].tolist()),
             residuals=tuple(residuals[order].tolist()),
             data_errors=tuple(errors[i] for i in order.tolist()) if errors else None,
+            batch_parts=tuple(map(tuple, parts)),
+            batch_shares=shares(products.weights),
             vectors=vectors.T[order].cpu().numpy() if self.keep_vectors else None,
         )
 
@@ -173,6 +176,8 @@ class TopEigenvalues:
         eigenvalues: tuple[float, ...] = (),
         residuals: tuple[float, ...] = (),
         data_errors: tuple[float, ...] | None = None,
+        batch_parts: tuple[tuple[float, ...], ...] = (),
+        batch_shares: tuple[float, ...] = (),
         vectors: np.ndarray | None = None,
     ) -> EigenResult:
         report = operator.report()
@@ -183,6 +188,8 @@ class TopEigenvalues:
             smallest=eigenvalues[-1] if eigenvalues else None,
             largest_magnitude=max(eigenvalues, key=abs) if eigenvalues else None,
             data_errors=data_errors,
+            batch_parts=batch_parts,
+            batch_shares=batch_shares,
             vectors=vectors,
             outcome=outcome,
             method="lanczos",

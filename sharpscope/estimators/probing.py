@@ -14,10 +14,12 @@ from sharpscope.estimators.statistics import (
     INTERVAL_PROBES,
     Mean,
     Spread,
+    batch_halves,
     data_error_of_probes,
     data_errors_of_forms,
     mean,
     probes_needed,
+    shares,
 )
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.results import Outcome
@@ -153,11 +155,21 @@ class Probing:
 
     def data_error(self) -> float | None:
         """Return the standard error over batches as a sample of the data."""
-        exact = torch.zeros_like(self.weights) if self.exact is None else self.exact.forms.sum(1)
         if self.complete:
-            errors = data_errors_of_forms(exact[:, None], self.weights)
+            errors = data_errors_of_forms(self._exact_forms()[:, None], self.weights)
             return errors[0] if errors else None
-        return data_error_of_probes(self.forms(), self.weights, exact)
+        return data_error_of_probes(self.forms(), self.weights, self._exact_forms())
+
+    def batch_parts(self) -> tuple[tuple[float, float], ...]:
+        """Return each batch's part of the trace, by either half of the probes."""
+        return batch_halves(self.forms(), self.weights, self._exact_forms())
+
+    def batch_shares(self) -> tuple[float, ...]:
+        """Return each batch's share of the weight."""
+        return shares(self.weights)
+
+    def _exact_forms(self) -> Tensor:
+        return torch.zeros_like(self.weights) if self.exact is None else self.exact.forms.sum(1)
 
     def _needed(self, found: Mean) -> float:
         return probes_needed(found, self.settings.rtol * abs(found.value))

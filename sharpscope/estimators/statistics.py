@@ -135,6 +135,30 @@ def data_error_of_probes(forms: Tensor, weights: Tensor, exact: Tensor) -> float
     return _ratio_error(squares, batches, weights) if squares > 0 else None
 
 
+def batch_halves(forms: Tensor, weights: Tensor, exact: Tensor) -> tuple[tuple[float, float], ...]:
+    """Return each batch's part of a trace twice: by the probes of even and by those of odd number.
+
+    Parts add up to the trace that each half of the probes finds. What differs between batches in
+    both halves is no probe noise, also in the difference of two models under the same probes.
+
+    Args:
+        forms: Sums over items, float64 ``[batches, probes]``; no probes where all is exact.
+        weights: Weight of each batch, ``[batches]``.
+        exact: The part without probe noise, ``[batches]``.
+    """
+    if forms.shape[1] == 0:
+        halves = torch.zeros_like(exact)[:, None].expand(-1, 2)
+    else:
+        halves = torch.stack([forms[:, half::2].mean(1) for half in (0, 1)], dim=1)
+    pairs = ((halves + exact[:, None]) / weights.sum()).tolist()
+    return tuple((even, odd) for even, odd in pairs)
+
+
+def shares(weights: Tensor) -> tuple[float, ...]:
+    """Return what share of the weight each batch has."""
+    return tuple((weights / weights.sum()).tolist())
+
+
 def data_errors_of_forms(forms: Tensor, weights: Tensor) -> tuple[float, ...] | None:
     """Return the standard error of each quadratic form ``[batches, k]`` over batches, or None."""
     batches = len(weights)

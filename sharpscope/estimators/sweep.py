@@ -19,10 +19,12 @@ from sharpscope.estimators.probing import (
 from sharpscope.estimators.statistics import (
     INTERVAL_PROBES,
     Mean,
+    batch_halves,
     data_error_of_probes,
     expected_probes,
     mean,
     probes_needed,
+    shares,
 )
 from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import SymmetricOperator
@@ -274,3 +276,12 @@ class _Part:
         """Return the standard error over batches as a sample of the data."""
         swept, index = self._swept, self._index
         return data_error_of_probes(swept.forms[:, index], swept.weights, swept.exact[:, index])
+
+    def batch_parts(self) -> tuple[tuple[float, float], ...]:
+        """Return each batch's part of the trace, by either half of the probes."""
+        swept, index = self._swept, self._index
+        return batch_halves(swept.forms[:, index], swept.weights, swept.exact[:, index])
+
+    def batch_shares(self) -> tuple[float, ...]:
+        """Return each batch's share of the weight."""
+        return shares(self._swept.weights)

@@ -50,6 +50,14 @@ class Probed(Protocol):
         """Return the standard error over batches as a sample of the data."""
         ...
 
+    def batch_parts(self) -> tuple[tuple[float, float], ...]:
+        """Return each batch's part of the trace, by either half of the probes."""
+        ...
+
+    def batch_shares(self) -> tuple[float, ...]:
+        """Return each batch's share of the weight."""
+        ...
+
 
 def trace_result(
     probing: Probed,
@@ -99,6 +107,8 @@ def trace_result(
         deflated=deflated,
         terms=tuple(probing.terms().tolist()),
         exact_part=probing.exact_part(),
+        batch_parts=probing.batch_parts(),
+        batch_shares=probing.batch_shares(),
         normalized=normalized(found.value, report),
         outcome=outcome,
         method=method,

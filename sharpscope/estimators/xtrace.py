@@ -17,9 +17,11 @@ from sharpscope.estimators.probing import (
 from sharpscope.estimators.sketch import exact_trace
 from sharpscope.estimators.statistics import (
     Mean,
+    batch_halves,
     data_error_of_probes,
     mean,
     probes_needed,
+    shares,
 )
 from sharpscope.estimators.traced import trace_result
 from sharpscope.operators import SymmetricOperator
@@ -201,6 +203,15 @@ class _Exchange:
         """Return the standard error over batches, from the forms of the plain probes."""
         forms = torch.cat(self._forms, dim=1)
         return data_error_of_probes(forms, self.weights, torch.zeros_like(self.weights))
+
+    def batch_parts(self) -> tuple[tuple[float, float], ...]:
+        """Return each batch's part of the trace by either half of the plain probes."""
+        forms = torch.cat(self._forms, dim=1)
+        return batch_halves(forms, self.weights, torch.zeros_like(self.weights))
+
+    def batch_shares(self) -> tuple[float, ...]:
+        """Return each batch's share of the weight."""
+        return shares(self.weights)
 
     def _new_directions(self, columns: Tensor) -> Tensor:
         """Return an orthonormal basis of what columns add to the basis.

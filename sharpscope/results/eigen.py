@@ -21,6 +21,8 @@ class EigenResult(Result):
         largest_magnitude: The one of largest |λ|, with its sign.
         data_errors: Standard error of each eigenvalue over batches as a sample of the data (to
             first order, eigenvectors held fixed); ``None`` below two batches.
+        batch_parts: For each batch its part of each eigenvalue, in the same order.
+        batch_shares: Each batch's share of the weight, which add up to 1.
         vectors: Eigenvectors, shape ``(found, parameters)``, where they were asked for.
     """
 
@@ -32,6 +34,8 @@ class EigenResult(Result):
     smallest: float | None
     largest_magnitude: float | None
     data_errors: tuple[float, ...] | None
+    batch_parts: tuple[tuple[float, ...], ...] = ()
+    batch_shares: tuple[float, ...] = ()
     vectors: np.ndarray | None = field(default=None, compare=False)
 
     def shown(self, value: float | None, digits: int = 6) -> str:

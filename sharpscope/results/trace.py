@@ -27,6 +27,9 @@ class TraceResult(Result):
         deflated: Number of vectors whose part of the trace is exact (Hutch++).
         terms: The probes' values ``vᵀHv`` (Hutch++: of the deflated remainder).
         exact_part: The part of the trace that carries no probe error.
+        batch_parts: Each batch's part of the trace, by the probes of even and by those of odd
+            number: parts of two models on the same batches give the data error of their difference.
+        batch_shares: Each batch's share of the weight, which add up to 1.
         normalized: ``per_parameter`` (trace / parameters), ``per_gradient_norm``
             (trace / ‖∇L‖) and ``times_squared_norm`` (trace · ‖θ‖²), each over the Selection.
     """
@@ -41,6 +44,8 @@ class TraceResult(Result):
     deflated: int = 0
     terms: tuple[float, ...] = ()
     exact_part: float = 0.0
+    batch_parts: tuple[tuple[float, float], ...] = ()
+    batch_shares: tuple[float, ...] = ()
     normalized: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
 
     @property

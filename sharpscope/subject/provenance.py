@@ -1,5 +1,6 @@
 """Where a number comes from: the data, the machine and the libraries behind it."""
 
+import hashlib
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +16,7 @@ def measured_on(
 ) -> dict[str, Any]:
     """Return the subject's own provenance with data, device, dtype and versions added."""
     return subject.provenance | {
+        "model_fingerprint": model_fingerprint(subject),
         "data_fingerprint": census.fingerprint,
         "batches": census.batches,
         "device": str(device),
@@ -23,3 +25,15 @@ def measured_on(
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("sharpscope", "torch", "numpy")},
     }
+
+
+def model_fingerprint(subject: Subject) -> str:
+    """Return a hash of the names and shapes of all parameters and of who owns them.
+
+    Two models that share it get the same random vectors, entry by entry.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in subject.parts:
+        for name, parameter in subject.owners.of(part).items():
+            digest.update(f"{part}:{name}{tuple(parameter.shape)};".encode())
+    return digest.hexdigest()
