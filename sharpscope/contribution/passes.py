@@ -11,6 +11,7 @@ from sharpscope.contribution.inputs import Places
 from sharpscope.errors import MisuseError, SharpscopeError, SubjectError
 from sharpscope.replay import MaskedPasses
 from sharpscope.subject import Subject
+from sharpscope.subject.predictions import counted, shaped
 
 Present = frozenset[str]
 
@@ -99,15 +100,13 @@ class Batch:
         """Return the logits with the inputs of some modalities at zero."""
         batch = self.places.without(self.batch, absent) if self.places else self.batch
         logits, target = self.subject.predict(self.subject.model, batch)
-        logits, self.target = _shaped(logits, target)
+        logits, self.target = shaped(logits, target)
         return logits
 
     @property
     def counted(self) -> Tensor:
         """Which items count: a class below 0 is one that losses ignore."""
-        if self.target.dim() == 2:
-            return torch.ones(len(self.target), dtype=torch.bool, device=self.target.device)
-        return self.target >= 0
+        return counted(self.target)
 
     def checked(self, work: Callable[[], Tensor]) -> Tensor:
         """Return the logits of a pass.
@@ -133,35 +132,6 @@ class Batch:
             advice = "; take another mask" if self.masked else ""
             raise SubjectError(f"{where}: the logits are not finite{advice}")
         return logits
-
-
-def _shaped(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return logits ``[items, outputs]`` and a target that fits, one label as a column."""
-    labels = target.is_floating_point() or target.dtype == torch.bool
-    if labels and logits.dim() in (1, 2) and logits.numel() == target.numel() == len(logits):
-        logits, target = logits.reshape(-1, 1), target.reshape(-1, 1)
-    fits = logits.dim() == 2 and (
-        target.shape == logits.shape
-        if target.dim() == 2
-        else target.dim() == 1 and len(target) == len(logits) and logits.shape[1] > 1
-    )
-    if not fits or (target.dim() == 1 and labels) or not logits.shape[1]:
-        raise SubjectError(
-            "the contribution needs logits [items, classes] and classes [items], or labels of 0 "
-            f"and 1 in the shape of the logits; got {list(logits.shape)} and {target.dtype} "
-            f"{list(target.shape)}"
-        )
-    if target.dim() == 2 and not bool(((target == 0) | (target == 1)).all()):
-        raise SubjectError(
-            "labels must be 0 or 1: replace those that are missing, or return their items' rows "
-            "alone from predict"
-        )
-    if target.dim() == 1 and len(target) and int(target.max()) >= logits.shape[1]:
-        raise SubjectError(
-            f"there are {logits.shape[1]} classes and the target has {int(target.max())}: a class "
-            "below 0 is one to ignore"
-        )
-    return logits, target
 
 
 def _means(subject: Subject, modules: Mapping[str, Sequence[nn.Module]]) -> dict[str, list[Tensor]]:

@@ -88,8 +88,7 @@ def score(
             replicate in which one of them has none has no value itself.
     """
     if metric == "accuracy":
-        right = (logits > 0) == (target > 0.5) if target.ndim == 2 else logits.argmax(1) == target
-        each = right.mean(1) if right.ndim == 2 else right.astype(float)
+        each = _right(logits, target)
         return scored(float(each.mean()), drawn.means(each[None])[:, 0])
     chosen = list(ranked(metric, logits, target)) if names is None else list(names)
 
@@ -99,6 +98,22 @@ def score(
         return float("nan") if value is None else value
 
     return scored(of(), drawn.each(of, most=_RANKED))
+
+
+def score_alone(logits: np.ndarray, target: np.ndarray, metric: str) -> float:
+    """Return a metric without its error; NaN where it is not defined or a logit is not finite."""
+    if not np.isfinite(logits).all():
+        return float("nan")
+    if metric == "accuracy":
+        return float(_right(logits, target).mean())
+    found = mean(ranked(metric, logits, target))
+    return float("nan") if found is None else found
+
+
+def _right(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return whether each item's prediction is right, or its share of right labels."""
+    right = (logits > 0) == (target > 0.5) if target.ndim == 2 else logits.argmax(1) == target
+    return right.mean(1) if right.ndim == 2 else right.astype(float)
 
 
 def ranked(

@@ -1,4 +1,4 @@
-"""The points of a landscape: axes with the center in the middle, and how far they reach."""
+"""The points of a landscape: axes on which the model itself is a point, and how far they reach."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -38,6 +38,42 @@ def axis(count: int, span: float) -> np.ndarray:
     """Return coordinates from -span to span, exactly 0 in the middle and the same on both sides."""
     half = np.linspace(0.0, span, count // 2 + 1)
     return np.concatenate([-half[:0:-1], half])
+
+
+def axis_over(count: int, low: float, high: float, *, ends: bool = False) -> np.ndarray:
+    """Return even coordinates from ``low`` or below to ``high`` or above, exactly 0 at one of them.
+
+    Args:
+        count: Number of points.
+        low: Not above 0.
+        high: Above ``low`` and not below 0.
+        ends: Whether 1 must be a point as well.
+
+    Raises:
+        MisuseError: If there are too few points for that.
+
+    Example:
+        >>> axis_over(5, -0.5, 1.5, ends=True).tolist()
+        [-1.0, 0.0, 1.0, 2.0, 3.0]
+    """
+    steps = count - 1
+    if ends:
+        for parts in range(steps, 0, -1):
+            below, above = (math.ceil(end * parts - 1e-9) for end in (-low, high))
+            if below + above <= steps:
+                below += (steps - below - above) // 2
+                return (np.arange(count) - below) / parts
+        raise MisuseError(
+            f"an axis from {low:.3g} to {high:.3g} with both models on it needs "
+            f"{2 * ((math.ceil(-low) + math.ceil(high) + 1) // 2) + 1} points at least; got {count}"
+        )
+    first, last = (1 if low < 0 else 0), (steps - 1 if high > 0 else steps)
+    below = min(
+        range(first, last + 1),
+        key=lambda n: max(-low / n if n else 0.0, high / (steps - n) if n < steps else 0.0),
+    )
+    step = max(-low / below if below else 0.0, high / (steps - below) if below < steps else 0.0)
+    return (np.arange(count) - below) * step
 
 
 def found_span(rise: Callable[[float], float], center: float) -> float:

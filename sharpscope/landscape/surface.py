@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,30 @@ import torch
 from torch import Tensor
 
 from sharpscope.checks import at_least, one_of, positive
+from sharpscope.contribution.scores import METRICS, score_alone
 from sharpscope.errors import MisuseError
-from sharpscope.estimators import TopEigenvalues
-from sharpscope.estimators.cost import peak_bytes
-from sharpscope.landscape.directions import NORMALIZE, Drawing, part_of, random_directions
-from sharpscope.landscape.grid import axis, check_shape, found_span
+from sharpscope.landscape.directions import NORMALIZE, Drawing
+from sharpscope.landscape.frames import (
+    AROUND,
+    BETWEEN,
+    REACH,
+    Frame,
+    frame_of,
+)
+from sharpscope.landscape.grid import check_shape, found_span
+from sharpscope.landscape.telling import Told, result_of
 from sharpscope.landscape.unfinished import Unfinished
-from sharpscope.operators import HessianOperator
-from sharpscope.results import LandscapeResult, Outcome
+from sharpscope.landscape.waypoints import Source
+from sharpscope.results import LandscapeResult
 from sharpscope.subject import Subject
 from sharpscope.subject.batches import fingerprint
+from sharpscope.subject.calibration import has_statistics
 from sharpscope.subject.points import Points
-from sharpscope.subject.provenance import measured_on
+from sharpscope.subject.reading import Reading
 
-AXES = ("random", "eigen", "encoders")
+AXES = (*AROUND, *BETWEEN)
+STATISTICS = ("frozen", "recalibrated")
+AUTO = "auto"
 _KEEP_SECONDS = 2.0  # between two writes of the points so far
 
 
@@ -33,18 +43,26 @@ _KEEP_SECONDS = 2.0  # between two writes of the points so far
 class Landscape:
     """Measure ``f(x, y, z) = L(θ + x d_x + y d_y + z d_z)`` on a grid around the parameters.
 
-    The model is in eval mode, its BatchNorm statistics stay as they are, and the center is the
-    unmodified model.
+    The model is in eval mode, and its point is the unmodified model.
 
     Args:
         shape: Points along x, y and z, each odd: one for a line, two for a plane, three for a
             volume.
         axes: ``random``: Gaussian directions. ``eigen``: the unit eigenvectors of the largest
             Hessian eigenvalues. ``encoders``: x moves the first encoder and y the second.
+            ``line``: to another checkpoint, or the plane through two. ``pca``: the principal
+            components of the checkpoints of runs.
         normalize: Of random directions: ``filter``, ``layer`` or ``none``.
         orthogonal: Whether random directions are exactly orthogonal.
-        span: How far each axis reaches both ways, in units of its direction; None finds where the
-            loss has risen tenfold (and by 1 at least), one reach for all axes.
+        span: How far each axis reaches both ways, in units of its direction; between checkpoints,
+            how far beyond the outermost ones, as a share of the way between them. ``auto`` finds
+            where the loss has risen tenfold (and by 1 at least), one reach for all axes. None is
+            1; 0.5 of a line and 0.2 of principal components.
+        statistics: Of BatchNorm: ``frozen``, or ``recalibrated`` at every point on the same data,
+            that of the model included. None is frozen around a model and recalibrated between
+            checkpoints, where those of the model fit no other.
+        metric: A metric to measure in the same pass: ``accuracy``, ``macro_auprc`` or
+            ``macro_auroc``.
         keep_directions: Put the directions into the result.
         max_seconds: Seconds that may be spent on points.
         seed: Names the directions.
@@ -71,7 +89,9 @@ class Landscape:
     axes: str = "random"
     normalize: str = "filter"
     orthogonal: bool = False
-    span: float | None = 1.0
+    span: float | str | None = None
+    statistics: str | None = None
+    metric: str | None = None
     keep_directions: bool = False
     max_seconds: float | None = None
     seed: int = 0
@@ -81,8 +101,19 @@ class Landscape:
         one_of("axes", self.axes, AXES)
         one_of("normalize", self.normalize, NORMALIZE)
         at_least("seed", self.seed, 0)
-        if self.span is not None:
+        if self.metric is not None:
+            one_of("metric", self.metric, METRICS)
+        if self.statistics is not None:
+            one_of("statistics", self.statistics, STATISTICS)
+        if isinstance(self.span, str):
+            one_of("span", self.span, (AUTO,))
+        elif self.span is not None:
             positive("span", self.span)
+        if self.span == AUTO and self.axes in BETWEEN:
+            raise MisuseError(
+                f"span='auto' is for axes around a model: those of axes={self.axes!r} reach to the "
+                "checkpoints; give a number, a share of the way between them"
+            )
         if self.max_seconds is not None:
             positive("max_seconds", self.max_seconds)
         if self.axes == "encoders" and len(self.shape) != 2:
@@ -97,6 +128,7 @@ class Landscape:
         modality: str,
         *,
         loss: str = "fusion",
+        through: Sequence[Source] | Mapping[str, Sequence[Source]] = (),
         out: str | Path | None = None,
         watcher: Callable[[str], None] | None = None,
     ) -> LandscapeResult:
@@ -106,42 +138,76 @@ class Landscape:
             subject: What is under the scope.
             modality: Name of the Selection; with ``encoders`` two modalities joined by ``+``.
             loss: Name of the loss.
+            through: Other checkpoints, for ``line`` and ``pca``: models, state dicts, subjects or
+                paths in their order, or several runs of these by name.
             out: Where the result will be written: points are kept beside it on the way, and an
                 interrupted landscape goes on with them.
             watcher: Called with what is being done.
 
         Raises:
             MisuseError: If nothing can move, or the points beside ``out`` are of another landscape.
+            CheckpointError: If another checkpoint does not fit the model.
             SubjectError: If the subject cannot be measured.
         """
         began = time.perf_counter()
         tell = watcher or (lambda _: None)
+        runs = dict(through) if isinstance(through, Mapping) else {"run": through}
+        self._check(modality, runs)
+        points = Points(subject, modality, loss=loss, recalibrate=self._recalibrates(subject))
+        reading = None if self.metric is None else Reading(subject, loss)
+        tell("directions")
+        drawing = Drawing(normalize=self.normalize, orthogonal=self.orthogonal, seed=self.seed)
+        axes, count = self.axes, len(self.shape)
+        frame = frame_of(subject, points.selection, axes, count, drawing, loss=loss, runs=runs)
+        with points.session():
+            span = REACH[self.axes] if self.span is None else self.span
+            if not isinstance(span, float | int):
+                tell("how far the axes reach")
+                span = found_span(_rise(points, frame.directions), points.value(None))
+            grid = frame.grid(self.shape, span)
+            kept = Unfinished(
+                None if out is None else Path(out),
+                self._facts(points, loss, span, frame),
+                self.shape[::-1],
+                scored=reading is not None,
+            )
+            late = self._fill(points, frame, grid, kept, reading, tell, began)
+            tell("checkpoints")
+            passed = [points.value(point.displacement.double()) for point in frame.points]
+            told = Told(
+                frame=frame,
+                grid=grid,
+                values=kept.values,
+                scores=kept.scores,
+                passed=passed,
+                late=late,
+                settings=asdict(self) | {"span": span, "statistics": _statistics(points)},
+                keep_directions=self.keep_directions,
+                seconds=time.perf_counter() - began,
+            )
+            result = result_of(points, told)
+        if not late:
+            kept.remove()
+        return result
+
+    def _check(self, modality: str, runs: Mapping[str, Sequence[Source]]) -> None:
         if self.axes == "encoders" and modality.count("+") != 1:
             raise MisuseError(
                 "axes='encoders' needs two modalities joined by '+', such as 'ehr+cxr'; got "
                 f"{modality!r}"
             )
-        points = Points(subject, modality, loss=loss)
-        tell("directions")
-        directions, labels, notes = self._directions(points, modality, loss)
-        with points.session():
-            span = self.span
-            if span is None:
-                tell("how far the axes reach")
-                span = found_span(_rise(points, directions), points.census.loss_value)
-            grid = [axis(count, span) for count in self.shape]
-            facts = self._facts(points, loss, span, directions)
-            kept = Unfinished(None if out is None else Path(out), facts, self.shape[::-1])
-            late = self._fill(points, directions, grid, kept, tell, began)
-            result = self._result(points, directions, labels, grid, kept.values, late, span, began)
-        result = replace(result, notes=(*result.notes, *notes))
-        if not late:
-            kept.remove()
-        return result
+        others = sum(len(sources) for sources in runs.values())
+        if others and self.axes not in BETWEEN:
+            raise MisuseError(
+                f"other checkpoints are for axes='line' and axes='pca'; got {others} of them and "
+                f"axes={self.axes!r}"
+            )
 
-    def _facts(
-        self, points: Points, loss: str, span: float, directions: list[Tensor]
-    ) -> dict[str, Any]:
+    def _recalibrates(self, subject: Subject) -> bool:
+        wanted = self.statistics or ("recalibrated" if self.axes in BETWEEN else "frozen")
+        return wanted == "recalibrated" and has_statistics(subject.model)
+
+    def _facts(self, points: Points, loss: str, span: float, frame: Frame) -> dict[str, Any]:
         """Return what a point depends on."""
         return asdict(self) | {
             "span": span,
@@ -150,49 +216,19 @@ class Landscape:
             "center": points.census.loss_value,
             "modality": points.selection.name,
             "weights": fingerprint(points.subject.model.state_dict()),
-            "directions": [float(direction.sum()) for direction in directions],
+            "directions": fingerprint(frame.directions),
+            "statistics": _statistics(points),
             "max_seconds": None,
             "keep_directions": None,
         }
 
-    def _directions(
-        self, points: Points, modality: str, loss: str
-    ) -> tuple[list[Tensor], tuple[str, ...], tuple[str, ...]]:
-        subject, count = points.subject, len(self.shape)
-        if self.axes == "eigen":
-            settings = TopEigenvalues(k=min(count, points.dim), keep_vectors=True, seed=self.seed)
-            found = settings(HessianOperator(subject, modality, loss=loss))
-            if found.vectors is None or len(found.vectors) < count:
-                raise MisuseError(
-                    f"axes='eigen' needs {count} eigenvectors of {modality!r}, which has "
-                    f"{points.dim} parameters"
-                )
-            vectors = [torch.from_numpy(v).double() for v in found.vectors[:count]]
-            labels = tuple(f"eigenvector {n + 1}" for n in range(count))
-            worst = max(found.residuals[:count])
-            if found.outcome is Outcome.CONVERGED:
-                return vectors, labels, ()
-            return vectors, labels, (f"The eigenvectors have residuals up to {worst:.1e}.",)
-        drawing = Drawing(normalize=self.normalize, orthogonal=self.orthogonal, seed=self.seed)
-        if self.axes == "encoders":
-            first, second = modality.split("+")
-            direction = random_directions(subject, points.selection, 1, drawing)[0]
-            parts = [
-                part_of(direction, points.selection, subject.select(name).parameters)
-                for name in (first, second)
-            ]
-            if not all(bool(part.any()) for part in parts):
-                raise MisuseError(f"no weight of {first!r} or of {second!r} can move")
-            return parts, (first, second), ()
-        found = random_directions(subject, points.selection, count, drawing)
-        return found, tuple(f"direction {n + 1}" for n in range(count)), ()
-
     def _fill(
         self,
         points: Points,
-        directions: list[Tensor],
+        frame: Frame,
         grid: list[np.ndarray],
         kept: Unfinished,
+        reading: Reading | None,
         tell: Callable[[str], None],
         began: float,
     ) -> bool:
@@ -206,7 +242,10 @@ class Landscape:
                 kept.keep()
                 return True
             steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
-            kept.values[place] = points.value(_moved(directions, steps))
+            kept.values[place] = points.value(_moved(frame.directions, steps), reading)
+            if reading is not None:
+                logits, target = reading.taken()
+                kept.scores[place] = score_alone(logits.numpy(), target.numpy(), str(self.metric))
             kept.done[place] = True
             now, made = time.perf_counter(), int(kept.done.sum())
             if now - written > _KEEP_SECONDS:
@@ -216,56 +255,9 @@ class Landscape:
             tell(f"{made} of {total} points, {left:.0f} s left")
         return False
 
-    def _result(
-        self,
-        points: Points,
-        directions: list[Tensor],
-        labels: tuple[str, ...],
-        grid: list[np.ndarray],
-        values: np.ndarray,
-        late: bool,
-        span: float,
-        began: float,
-    ) -> LandscapeResult:
-        census, subject = points.census, points.subject
-        outcome = Outcome.COMPLETED if np.isfinite(values).all() else Outcome.NOT_FINITE
-        lengths = tuple(float(direction.norm()) for direction in directions)
-        there: dict[str, Any] = {
-            name: grid[n] if n < len(grid) else None for n, name in enumerate("xyz")
-        }
-        shown: dict[str, Any] = {
-            f"direction_{name}": directions[n].numpy()
-            for n, name in enumerate("xyz"[: len(directions)])
-            if self.keep_directions
-        }
-        return LandscapeResult(
-            modality=points.selection.name,
-            parameters=points.dim,
-            samples=census.samples,
-            loss=points.loss,
-            loss_value=census.loss_value,
-            outcome=Outcome.BUDGET_SPENT if late else outcome,
-            method=f"loss on {self.axes} directions",
-            matvecs=0.0,
-            evaluations=points.evaluations,
-            seconds=time.perf_counter() - began,
-            peak_bytes=peak_bytes(subject.device),
-            seed=self.seed,
-            settings={key: v for key, v in asdict(self).items() if key != "seed"} | {"span": span},
-            provenance=measured_on(subject, census, subject.device, points.dtype),
-            replayed=points.replayed,
-            notes=points.notes(),
-            axes=self.axes,
-            labels=labels,
-            values=values,
-            lengths=lengths,
-            curvatures=tuple(
-                _curvature(values, len(grid) - 1 - n, axis_[len(axis_) // 2 + 1] * lengths[n])
-                for n, axis_ in enumerate(grid)
-            ),
-            **there,
-            **shown,
-        )
+
+def _statistics(points: Points) -> str:
+    return "recalibrated" if points.recalibrates else "frozen"
 
 
 def _moved(directions: list[Tensor], steps: list[float]) -> Tensor | None:
@@ -284,15 +276,3 @@ def _rise(points: Points, directions: list[Tensor]) -> Callable[[float], float]:
         return math.fsum(found) / len(found) if all(map(math.isfinite, found)) else math.inf
 
     return loss
-
-
-def _curvature(values: np.ndarray, place: int, step: float) -> float | None:
-    """Return the second difference along an axis at the center."""
-    middle = [n // 2 for n in values.shape]
-    around = list(middle)
-    three: list[float] = []
-    for shift in (-1, 0, 1):
-        around[place] = middle[place] + shift
-        three.append(float(values[tuple(around)]))
-    found = (three[0] - 2 * three[1] + three[2]) / step**2
-    return found if math.isfinite(found) else None

@@ -18,13 +18,22 @@ class Unfinished:
         out: The result to come; None keeps nothing.
         settings: What the points depend on: those of another landscape are refused.
         shape: Of the grid.
+        scored: Whether a metric is measured as well.
     """
 
-    def __init__(self, out: Path | None, settings: dict[str, Any], shape: tuple[int, ...]):
+    def __init__(
+        self,
+        out: Path | None,
+        settings: dict[str, Any],
+        shape: tuple[int, ...],
+        *,
+        scored: bool = False,
+    ):
         self.path = None if out is None else out.with_name(f"{out.name}.points")
         told = json.dumps(settings, sort_keys=True, default=str)
         self._key = hashlib.sha256(told.encode()).hexdigest()
         self.values = np.full(shape, np.nan)
+        self.scores = np.full(shape if scored else 0, np.nan)
         self.done = np.zeros(shape, dtype=bool)
         if self.path is not None and self.path.is_file():
             self._read(self.path)
@@ -34,7 +43,9 @@ class Unfinished:
         if self.path is not None:
             write_whole(
                 self.path,
-                lambda file: np.savez(file, values=self.values, done=self.done, key=self._key),
+                lambda file: np.savez(
+                    file, values=self.values, scores=self.scores, done=self.done, key=self._key
+                ),
             )
 
     def remove(self) -> None:
@@ -46,6 +57,7 @@ class Unfinished:
         try:
             with np.load(path, allow_pickle=False) as found:
                 key, values, done = str(found["key"]), found["values"], found["done"]
+                scores = found["scores"]
         except Exception as error:
             raise MisuseError(
                 f"{path} cannot be read as the points of a landscape: remove it to begin anew"
@@ -55,4 +67,4 @@ class Unfinished:
                 f"{path} holds points of another landscape (model, data or settings differ): "
                 "remove it, or name another --out"
             )
-        self.values, self.done = values, done
+        self.values, self.scores, self.done = values, scores, done

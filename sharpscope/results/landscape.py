@@ -14,7 +14,7 @@ class LandscapeResult(Result):
     """The loss at the points of a grid of directions; ``loss_value`` is that of the center.
 
     Attributes:
-        axes: What the directions are: ``random``, ``eigen`` or ``encoders``.
+        axes: What the directions are: ``random``, ``eigen``, ``encoders``, ``line`` or ``pca``.
         labels: Name of each axis, x first.
         x: Coordinates along the first direction.
         y: Along the second; None of a line.
@@ -24,6 +24,17 @@ class LandscapeResult(Result):
         curvatures: Second difference of the loss along each unit direction, over one step of the
             grid both ways from the center.
         evaluations: Passes over the data.
+        metric: Name of the metric that was measured in the same passes, if any.
+        metric_values: The metric, in the shape of the loss.
+        explained: Share of the variance of the checkpoints along each axis, of ``pca``.
+        runs: Names of the runs whose checkpoints lie in the picture, or are projected into it.
+        path_names: Names of these checkpoints, run by run.
+        path_x: Where each lies along the first direction.
+        path_y: Along the second.
+        path_z: Along the third.
+        path_run: Number of the run of each, from 0.
+        path_loss: The loss with the Selection of each, which may lie off the plane; everything
+            else is the model's.
         direction_x: The first direction, flat in the order of the Selection, where it was asked
             for.
         direction_y: The second.
@@ -41,6 +52,16 @@ class LandscapeResult(Result):
     lengths: tuple[float, ...]
     curvatures: tuple[float | None, ...]
     evaluations: float
+    metric: str | None = None
+    metric_values: np.ndarray | None = field(default=None, compare=False)
+    explained: tuple[float, ...] = ()
+    runs: tuple[str, ...] = ()
+    path_names: tuple[str, ...] = ()
+    path_x: np.ndarray | None = field(default=None, compare=False)
+    path_y: np.ndarray | None = field(default=None, compare=False)
+    path_z: np.ndarray | None = field(default=None, compare=False)
+    path_run: np.ndarray | None = field(default=None, compare=False)
+    path_loss: np.ndarray | None = field(default=None, compare=False)
     direction_x: np.ndarray | None = field(default=None, compare=False)
     direction_y: np.ndarray | None = field(default=None, compare=False)
     direction_z: np.ndarray | None = field(default=None, compare=False)

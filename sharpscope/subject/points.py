@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from sharpscope.errors import SubjectError
 from sharpscope.replay import ReplayRefused, Tape
-from sharpscope.subject.losses import LossSum
+from sharpscope.subject.calibration import Calibration
+from sharpscope.subject.losses import BatchLoss, LossSum
 from sharpscope.subject.proof import Census
+from sharpscope.subject.reading import Reading
 from sharpscope.subject.remarks import remarks
 from sharpscope.subject.subject import Subject
 
@@ -35,6 +37,8 @@ class Points:
         subject: What is under the scope.
         modality: Name of the Selection.
         loss: Name of the loss.
+        recalibrate: Take the statistics of BatchNorm anew at every point of ``value``, where
+            nothing is displaced as well.
 
     Attributes:
         selection: The parameters that move.
@@ -44,13 +48,21 @@ class Points:
 
     census: Census
 
-    def __init__(self, subject: Subject, modality: str, *, loss: str = "fusion"):
+    def __init__(
+        self,
+        subject: Subject,
+        modality: str,
+        *,
+        loss: str = "fusion",
+        recalibrate: bool = False,
+    ):
         self.subject = subject
         self.selection = subject.select(modality)
         self.loss = loss
         subject.loss(loss)  # an unknown name is refused here
         self.evaluations = 0.0
         self._tape: Tape | None = None
+        self._calibration = Calibration(subject, loss) if recalibrate else None
         self._compared: set[int] = set()
         self._frozen = self.selection.frozen
         self._used: list[bool] = []
@@ -73,10 +85,18 @@ class Points:
             self._tape = self.subject.tape(self.selection)
             self.census = self.subject.census(self.loss, tape=self._tape)
             self._compared = set()
+            if self._calibration is not None:
+                self._calibration.begin(self.subject.tape(self.selection))
+                self._tape = self.subject.tape(self.selection)  # with these statistics
             try:
                 yield
             finally:
                 self._tape = None
+
+    @property
+    def recalibrates(self) -> bool:
+        """Whether the statistics of BatchNorm are taken anew at every point."""
+        return self._calibration is not None
 
     @property
     def replayed(self) -> tuple[str, ...]:
@@ -95,15 +115,27 @@ class Points:
         )
         return (*self.subject.notes, *told)
 
-    def value(self, displacement: Tensor | None) -> float:
+    def value(self, displacement: Tensor | None, reading: Reading | None = None) -> float:
         """Return the mean loss with the parameters moved by a flat vector ``[dim]``.
 
         Not finite stays not finite.
+
+        Args:
+            displacement: How far; None where the model is unmodified.
+            reading: Keeps the predictions of the pass.
         """
-        if displacement is None:
+        if displacement is None and reading is None and self._calibration is None:
             return self.census.loss_value
+        moved = torch.zeros(self.dim) if displacement is None else displacement
+        if self._calibration is not None:
+            before = self._calibration.passes
+            with self._moved(moved):
+                self._calibration.again(displaced=bool(moved.any()))
+            self.evaluations += self._calibration.passes - before
         with torch.no_grad():
-            return self._or_plain(lambda: self._mean(displacement))
+            found = self._or_plain(lambda: self._mean(moved, reading=reading))
+        unmodified = displacement is None and self._calibration is None
+        return self.census.loss_value if unmodified else found
 
     def slope(self, displacement: Tensor | None) -> Slope:
         """Return the mean loss at a point and its gradient there, in float64."""
@@ -145,14 +177,25 @@ class Points:
 
         return self._or_plain(work)
 
-    def _mean(self, displacement: Tensor, gradient: Tensor | None = None) -> float:
+    def _mean(
+        self,
+        displacement: Tensor,
+        gradient: Tensor | None = None,
+        reading: Reading | None = None,
+    ) -> float:
         """Return the mean loss at a point, and add the batches' gradient sums."""
         self.evaluations += 1
         sums: list[float] = []
+        loss: str | BatchLoss = self.loss
+        if reading is not None:
+            reading.clear()
+            loss = reading
         with self._moved(displacement):
-            for number, batch, value in self.subject.visits(self.loss, tape=self._tape):
+            for number, batch, value in self.subject.visits(loss, tape=self._tape):
                 self._compare(number, batch, value, displacement)
                 sums.append(value.total.item())
+                if reading is not None:
+                    reading.keep()
                 if gradient is not None:
                     gradient += self._gradient(value.total)
         # Not fsum where infinities of both signs would meet: it raises.

@@ -102,3 +102,39 @@ def encoder_modules(model: nn.Module, owners: Owners, name: str) -> tuple[nn.Mod
     look(model)
     inside = {id(p) for module in found for p in module.parameters()}
     return tuple(dict.fromkeys(found)) if own <= inside else ()
+
+
+def shaped(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits ``[items, outputs]`` and a target that fits, one label as a column."""
+    labels = target.is_floating_point() or target.dtype == torch.bool
+    if labels and logits.dim() in (1, 2) and logits.numel() == target.numel() == len(logits):
+        logits, target = logits.reshape(-1, 1), target.reshape(-1, 1)
+    fits = logits.dim() == 2 and (
+        target.shape == logits.shape
+        if target.dim() == 2
+        else target.dim() == 1 and len(target) == len(logits) and logits.shape[1] > 1
+    )
+    if not fits or (target.dim() == 1 and labels) or not logits.shape[1]:
+        raise SubjectError(
+            "predictions must be logits [items, classes] and classes [items], or labels of 0 and "
+            f"1 in the shape of the logits; got {list(logits.shape)} and {target.dtype} "
+            f"{list(target.shape)}"
+        )
+    if target.dim() == 2 and not bool(((target == 0) | (target == 1)).all()):
+        raise SubjectError(
+            "labels must be 0 or 1: replace those that are missing, or return their items' rows "
+            "alone from predict"
+        )
+    if target.dim() == 1 and len(target) and int(target.max()) >= logits.shape[1]:
+        raise SubjectError(
+            f"there are {logits.shape[1]} classes and the target has {int(target.max())}: a class "
+            "below 0 is one to ignore"
+        )
+    return logits, target
+
+
+def counted(target: Tensor) -> Tensor:
+    """Return which items count, ``[items]``: a class below 0 is one that losses ignore."""
+    if target.dim() == 2:
+        return torch.ones(len(target), dtype=torch.bool, device=target.device)
+    return target >= 0

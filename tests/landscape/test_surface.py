@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sharpscope.errors import MisuseError
-from sharpscope.landscape import Landscape, surface
+from sharpscope.landscape import Landscape, frames, surface
 from sharpscope.landscape.directions import Drawing, random_directions
 from sharpscope.results import LandscapeResult, Outcome, load
 from sharpscope.subject import Subject
@@ -118,12 +118,12 @@ def test_eigenvectors_have_the_curvature_of_their_eigenvalues():
 
 
 def test_eigenvectors_that_did_not_converge_are_told(monkeypatch: pytest.MonkeyPatch):
-    found = surface.TopEigenvalues
+    found = frames.TopEigenvalues
 
     def few(**settings: Any) -> Any:
         return found(**settings, budget=8)
 
-    monkeypatch.setattr(surface, "TopEigenvalues", few)
+    monkeypatch.setattr(frames, "TopEigenvalues", few)
     subject = problems.subject_of(problems.build("layer_norm"))
     notes = Landscape(shape=(3, 3), axes="eigen", span=0.1)(subject, "ehr").notes
     assert any(note.startswith("The eigenvectors have residuals up to ") for note in notes)
@@ -132,11 +132,11 @@ def test_eigenvectors_that_did_not_converge_are_told(monkeypatch: pytest.MonkeyP
 def test_the_reach_is_found_where_the_loss_has_risen():
     # From 2 to 20 with both ways the same: 2 + k x² with k = 18 / 9 reaches it at 3.
     subject = known(lambda a, b: 2 + 2 * (a - 1) ** 2 + 0 * b)
-    found = Landscape(shape=(3,), span=None)(subject, "a")
+    found = Landscape(shape=(3,), span="auto")(subject, "a")
     assert found.x[-1] == pytest.approx(3.0, rel=0.1)
-    flat = Landscape(shape=(3,), span=None)(known(lambda a, b: 0 * a + 0 * b), "a")
+    flat = Landscape(shape=(3,), span="auto")(known(lambda a, b: 0 * a + 0 * b), "a")
     assert math.isfinite(flat.x[-1])
-    pole = Landscape(shape=(3,), span=None)(known(lambda a, b: -torch.log(a) + 0 * b), "a")
+    pole = Landscape(shape=(3,), span="auto")(known(lambda a, b: -torch.log(a) + 0 * b), "a")
     assert pole.x[-1] < 1.01
 
 
@@ -255,9 +255,15 @@ def test_a_result_comes_back_with_its_directions(tmp_path: Path):
         ({"shape": (3, 3, 3, 3)}, "shape must have one, two or three axes"),
         ({"shape": (4, 5)}, "every axis needs an odd number of points, .*; got 4x5"),
         ({"shape": (1,)}, "every axis needs an odd number of points, 3 at least"),
-        ({"axes": "pca3"}, "axes must be 'random', 'eigen' or 'encoders'; got 'pca3'"),
+        (
+            {"axes": "pca3"},
+            "axes must be 'random', 'eigen', 'encoders', 'line' or 'pca'; got 'pca3'",
+        ),
         ({"normalize": "tensor"}, "normalize must be 'filter', 'layer' or 'none'"),
         ({"span": 0.0}, "span must be a finite number above 0"),
+        ({"span": "wide"}, "span must be 'auto'; got 'wide'"),
+        ({"statistics": "moving"}, "statistics must be 'frozen' or 'recalibrated'; got 'moving'"),
+        ({"metric": "f1"}, "metric must be 'accuracy', 'macro_auprc' or 'macro_auroc'; got 'f1'"),
         ({"max_seconds": 0}, "max_seconds must be a finite number above 0"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"axes": "encoders", "shape": (5,)}, "the shape needs two axes; got 1"),

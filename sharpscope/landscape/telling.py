@@ -1,0 +1,129 @@
+"""From the points of a grid to the result."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sharpscope.estimators.cost import peak_bytes
+from sharpscope.landscape.frames import Frame
+from sharpscope.results import LandscapeResult, Outcome
+from sharpscope.results.record import significant
+from sharpscope.subject.points import Points
+from sharpscope.subject.provenance import measured_on
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Told:
+    """What was found.
+
+    Attributes:
+        frame: The axes.
+        grid: Coordinates along each.
+        values: The loss, ``[z, y, x]``.
+        scores: The metric, likewise; NaN where there is none.
+        passed: The loss at each checkpoint of the frame.
+        late: Whether time ran out.
+        settings: Of the landscape, as they were used.
+        keep_directions: Whether the result holds the directions.
+        seconds: That it took.
+    """
+
+    frame: Frame
+    grid: Sequence[np.ndarray]
+    values: np.ndarray
+    scores: np.ndarray
+    passed: Sequence[float]
+    late: bool
+    settings: Mapping[str, Any]
+    keep_directions: bool
+    seconds: float
+
+
+def result_of(points: Points, told: Told) -> LandscapeResult:
+    """Return the result, inside the session of the points."""
+    census, subject, frame, grid = points.census, points.subject, told.frame, told.grid
+    outcome = Outcome.COMPLETED if np.isfinite(told.values).all() else Outcome.NOT_FINITE
+    lengths = tuple(float(direction.norm()) for direction in frame.directions)
+    there: dict[str, Any] = {
+        name: grid[n] if n < len(grid) else None for n, name in enumerate("xyz")
+    }
+    if told.keep_directions:
+        there |= {
+            f"direction_{n}": d.numpy() for n, d in zip("xyz", frame.directions, strict=False)
+        }
+    metric = told.settings["metric"]
+    return LandscapeResult(
+        modality=points.selection.name,
+        parameters=points.dim,
+        samples=census.samples,
+        loss=points.loss,
+        loss_value=census.loss_value,
+        outcome=Outcome.BUDGET_SPENT if told.late else outcome,
+        method=f"loss on {told.settings['axes']} directions",
+        matvecs=0.0,
+        evaluations=points.evaluations,
+        seconds=told.seconds,
+        peak_bytes=peak_bytes(subject.device),
+        seed=told.settings["seed"],
+        settings={key: v for key, v in told.settings.items() if key != "seed"},
+        provenance=measured_on(subject, census, subject.device, points.dtype),
+        replayed=points.replayed,
+        notes=(*points.notes(), *frame.notes, *_recalibrated(points, told)),
+        axes=told.settings["axes"],
+        labels=frame.labels,
+        values=told.values,
+        lengths=lengths,
+        curvatures=tuple(_curvature(told, n, lengths[n]) for n in range(len(grid))),
+        metric=metric,
+        metric_values=None if metric is None else told.scores,
+        explained=frame.explained,
+        **there,
+        **_path(told),
+    )
+
+
+def _path(told: Told) -> dict[str, Any]:
+    """Return where the checkpoints lie, run by run."""
+    points = told.frame.points
+    if not points:
+        return {}
+    runs = tuple(dict.fromkeys(point.run for point in points))
+    places = told.frame.coordinates.numpy()
+    return {
+        "runs": runs,
+        "path_names": tuple(point.name for point in points),
+        "path_run": np.array([runs.index(point.run) for point in points], dtype=float),
+        "path_loss": np.array(told.passed),
+        **{f"path_{name}": column.copy() for name, column in zip("xyz", places.T, strict=False)},
+    }
+
+
+def _recalibrated(points: Points, told: Told) -> tuple[str, ...]:
+    if not points.recalibrates:
+        return ()
+    center = tuple(int(np.flatnonzero(axis == 0)[0]) for axis in reversed(told.grid))
+    own, anew = points.census.loss_value, float(told.values[center])
+    return (
+        f"BatchNorm statistics were taken anew at every point on the same "
+        f"{points.census.samples:,} samples, also at the model itself, whose loss is "
+        f"{significant(own)} with its own and {significant(anew)} with these.",
+    )
+
+
+def _curvature(told: Told, number: int, length: float) -> float | None:
+    """Return the second difference along an axis at the model, per unit of length."""
+    middle = [int(np.flatnonzero(axis == 0)[0]) for axis in reversed(told.grid)]
+    along, place = told.grid[number], len(told.grid) - 1 - number
+    if not 0 < middle[place] < len(along) - 1:
+        return None
+    three: list[float] = []
+    for shift in (-1, 0, 1):
+        around = list(middle)
+        around[place] += shift
+        three.append(float(told.values[tuple(around)]))
+    step = float(along[middle[place] + 1]) * length
+    found = (three[0] - 2 * three[1] + three[2]) / step**2
+    return found if math.isfinite(found) else None
