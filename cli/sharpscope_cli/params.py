@@ -90,13 +90,13 @@ class Shape(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
 
 
 class Span(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
-    """A number above 0, or ``auto``, read as None."""
+    """A number above 0, or ``auto``."""
 
     name = "span"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number or None."""
-        return None if value == "auto" else POSITIVE.convert(value, param, ctx)
+        """Return the number or the word."""
+        return value if value == "auto" else POSITIVE.convert(value, param, ctx)
 
 
 class Memory(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]

@@ -10,10 +10,10 @@ from sharpscope_cli.output import Column, emit_table
 from sharpscope_cli.render import ABSENT, after, heading, name_cells, names_of, outcome_column
 
 MEANING = (
-    "reach: of each axis both ways, in units of its direction. curvature: second difference of "
-    "the loss over one step of the grid at the center, along each unit direction, loss / "
-    "parameter². A slice shows a weighted mean of curvatures and hides saddles: look at sharpscope "
-    "eigen as well."
+    "reach: of the x axis, in units of its direction; the model is at 0. curvature: second "
+    "difference of the loss over one step of the grid at the center, along each unit direction, "
+    "loss / parameter². A slice shows a weighted mean of curvatures and hides saddles: look at "
+    "sharpscope eigen as well."
 )
 
 
@@ -44,8 +44,13 @@ def _row(result: LandscapeResult, results: Sequence[LandscapeResult]) -> list[st
         *name_cells(result, results),
         significant(result.loss_value),
         *(significant(end) for end in ends),
-        significant(float(result.x[-1]), 3),
+        _reach(result),
         ", ".join(curvatures),
         f"{result.seconds:.1f}",
         *([str(result.outcome).replace("_", " ")] if outcome_column(results) else []),
     ]
+
+
+def _reach(result: LandscapeResult) -> str:
+    low, high = (significant(float(end), 3) for end in (result.x[0], result.x[-1]))
+    return f"±{high}" if low == f"-{high}" else f"{low} to {high}"

@@ -170,7 +170,7 @@ def _pca(subject: Subject, selection: Selection, count: int, runs: Runs) -> Fram
     """
     points = waypoints(subject, selection, runs)
     directions, coordinates, shares = principal(points, count, selection.name)
-    labels = tuple(f"PCA {n + 1} ({100 * s:.1f} %)" for n, s in enumerate(shares))
+    labels = tuple(f"PCA {n + 1}" for n in range(count))
     return Frame(
         directions, labels, points=tuple(points), coordinates=coordinates, explained=shares
     )

@@ -1,6 +1,6 @@
 """Other checkpoints, seen from the model: where they lie, and the planes that hold them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,8 +14,11 @@ from sharpscope.subject.door import original
 from sharpscope.subject.matching import match_state
 from sharpscope.subject.rebuild import load_model
 
-# A model, its state dict, a subject or a checkpoint's path; or a pair of a name and one of these.
-Source: TypeAlias = "nn.Module | Mapping[str, Any] | Subject | str | Path | tuple[str, Any]"
+# A model, its state dict, a subject, a checkpoint's path or a function that returns a model, so
+# that not all are in memory at once; or a pair of a name and one of these.
+Source: TypeAlias = (
+    nn.Module | Mapping[str, Any] | Subject | str | Path | Callable[[], nn.Module] | tuple[str, Any]
+)
 
 _BLOCK = 2**20  # parameters multiplied at once in float64
 _FLAT = 1e-10  # of the largest variance: what rounding leaves of none
@@ -89,6 +92,8 @@ def _state(source: Any, subject: Subject, name: str) -> Mapping[str, Any]:
         return load_model(source, subject.provenance.get("spec")).model.state_dict()
     if isinstance(source, Mapping):
         return source
+    if callable(source):
+        return _state(source(), subject, name)
     raise MisuseError(
         f"{name} must be a model, its state dict, a subject or the path of a checkpoint; got "
         f"{type(source).__name__}"

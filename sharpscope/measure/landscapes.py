@@ -1,10 +1,10 @@
 """Loss landscapes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sharpscope.landscape import Landscape
+from sharpscope.landscape import Landscape, Source
 from sharpscope.measure.making import made
 from sharpscope.results import LandscapeResult
 from sharpscope.subject import Subject
@@ -16,6 +16,7 @@ def landscape(
     *,
     shape: Sequence[int] = (51, 51),
     loss: str = "fusion",
+    through: Sequence[Source] | Mapping[str, Sequence[Source]] = (),
     out: str | Path | None = None,
     watcher: Callable[[str], None] | None = None,
     **settings: Any,
@@ -27,14 +28,18 @@ def landscape(
         modality: A modality, several joined by ``+``, ``shared``, ``all`` or a glob.
         shape: Points along x, y and z, each odd.
         loss: ``fusion``, ``total`` or a modality.
+        through: Other checkpoints, for ``axes="line"`` (one for a line, two for the plane through
+            them) and ``axes="pca"`` (a run, or several by name): models, state dicts, subjects or
+            paths.
         out: Where the result will be written: an interrupted landscape goes on with the points
             that are kept beside it.
         watcher: Called with what is being done.
         settings: Settings of ``Landscape``: ``axes``, ``normalize``, ``orthogonal``, ``span``,
-            ``keep_directions``, ``max_seconds`` and ``seed``.
+            ``statistics``, ``metric``, ``keep_directions``, ``max_seconds`` and ``seed``.
 
     Raises:
         MisuseError: If a setting is not allowed, or nothing can move.
+        CheckpointError: If another checkpoint does not fit the model.
         SubjectError: If the subject cannot be measured.
 
     Example:
@@ -49,4 +54,4 @@ def landscape(
         ((5, 3), 1.0)
     """
     estimator = made(Landscape, {"shape": tuple(shape), **settings}, "of a landscape")
-    return estimator(subject, modality, loss=loss, out=out, watcher=watcher)
+    return estimator(subject, modality, loss=loss, through=through, out=out, watcher=watcher)

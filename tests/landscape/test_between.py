@@ -114,7 +114,7 @@ def test_principal_components_are_those_of_the_svd():
         assert 0.0 in axis.tolist()
         assert axis[0] <= least - 0.2 * (most - least) + 1e-12
         assert axis[-1] >= most + 0.2 * (most - least) - 1e-12
-    assert found.labels[0] == f"PCA 1 ({100 * shares[0]:.1f} %)"
+    assert found.labels == ("PCA 1", "PCA 2")
     assert found.loss_value == found.values[found.y == 0, :][0, found.x == 0][0]
 
 
