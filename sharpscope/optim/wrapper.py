@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -19,6 +19,7 @@ from sharpscope.optim.losses import Losses, check_finite, floats
 from sharpscope.optim.passes import Closure, Passes
 from sharpscope.optim.records import Step
 from sharpscope.optim.reduction import mean_gradients, processes, summed
+from sharpscope.optim.undoing import remembered
 
 R = TypeVar("R", bound=Step, covariant=True)
 
@@ -40,6 +41,7 @@ class Wrapper(Around, Generic[R]):
     """
 
     separate = False
+    _undo: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -106,15 +108,18 @@ class Wrapper(Around, Generic[R]):
         if self._scaler is not None:  # a scaler makes its scale when it is first used
             self._scaler.scale(torch.zeros((), device=self.blocks.parameters[0].device))
         self._scale = self._scaler.get_scale() if self._scaler else 1.0
-        before = self._memory()
+        before, self._undo = self._memory(), None
         try:
             with self._passes.step(closures):
                 record = self._step(**options)
         except BaseException:
             self._recall(before)
+            if self._undo is not None:
+                self._undo()
             raise
         finally:
             self._scaler = None
+        self._undo = None
         self.steps += 1
         self._since += 1
         return record
@@ -191,6 +196,10 @@ class Wrapper(Around, Generic[R]):
         if self.clip_norm is not None:
             factor = (self.clip_norm / (size + 1e-6)).clamp(max=1.0)
             gradients = scaled(gradients, factor)
+        if not last:  # the other half of the step may still fail
+            pairs = zip(self.blocks.parameters, gradients, strict=True)
+            moved = [p for p, gradient in pairs if gradient is not None]
+            self._undo = remembered(self.base, moved)
         scaler = self._scaler if last else None
         if scaler is not None:
             gradients = scaled(gradients, self._scale)
@@ -204,6 +213,8 @@ class Wrapper(Around, Generic[R]):
                 scaler.update()
             elif fine:
                 self.base.step()
+            if last and not fine and self._undo is not None:
+                self._undo()
         finally:
             for parameter in parameters:
                 parameter.grad = None
