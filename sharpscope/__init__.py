@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sharpscope.results import load as load
     from sharpscope.subject import Subject as Subject
     from sharpscope.subject import load_subject as load_subject
+    from sharpscope.training import run_record as run_record
 
 __version__ = version("sharpscope")
 
@@ -40,6 +41,7 @@ _HOMES = {
     "generalization_gap": "sharpscope.measure",
     "landscape": "sharpscope.measure",
     "sharpness": "sharpscope.measure",
+    "run_record": "sharpscope.training",
     "load": "sharpscope.results",
 }
 _FOLDERS = ("estimators", "operators", "optim")
@@ -57,6 +59,7 @@ __all__ = [
     "load_subject",
     "operators",
     "optim",
+    "run_record",
     "sharpness",
     "trace",
     "traces",

@@ -25,7 +25,7 @@ def own_stdout() -> Generator[None]:
 
 def emit_json(value: Any) -> None:
     """Print exactly one JSON value; what is not finite becomes null."""
-    from sharpscope.results.record import plain
+    from sharpscope.results.base import plain
 
     click.echo(json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False))
 

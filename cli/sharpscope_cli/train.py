@@ -1,7 +1,6 @@
 """``sharpscope train``: train a recipe and save a checkpoint that carries it."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -67,12 +66,12 @@ def command(
     name is a good default.
     """
     from sharpscope.recipes import parse_recipe
-    from sharpscope.training import check_writable, save_checkpoint, train
+    from sharpscope.training import check_writable, record_of, save_checkpoint, train
     from sharpscope_cli.output import emit_command, emit_json, emit_lines
     from sharpscope_cli.params import device_named
     from sharpscope_cli.progress import Line
     from sharpscope_cli.showing import show_metrics
-    from sharpscope_cli.training import EpochWatch, trained_record
+    from sharpscope_cli.training import EpochWatch
 
     chosen = parse_recipe(recipe, method=method, settings=dict(settings), seed=seed, epochs=epochs)
     where = device_named(device)
@@ -88,8 +87,7 @@ def command(
         )
     save_checkpoint(path, trained)
     if as_json:
-        record: dict[str, Any] = trained_record(trained, path)
-        emit_json(record)
+        emit_json(record_of(trained, path).to_dict())
         return
     show_metrics(trained.metrics)
     if not quiet:

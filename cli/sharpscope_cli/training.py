@@ -1,11 +1,6 @@
 """Training as the command line shows it."""
 
-from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
-
-from sharpscope.training import Epoch, Trained
+from sharpscope.training import Epoch
 from sharpscope_cli.progress import Line, duration
 
 
@@ -24,16 +19,3 @@ class EpochWatch:
             f"{self.what}: epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.4g}, "
             f"about {duration(left)} left"
         )
-
-
-def trained_record(trained: Trained, path: Path) -> dict[str, Any]:
-    """Return a training run under the schema ``sharpscope/train``."""
-    return {
-        "schema": "sharpscope/train",
-        "version": version("sharpscope"),
-        "checkpoint": str(path),
-        "recipe": trained.recipe.to_dict(),
-        "metrics": trained.metrics,
-        "history": [asdict(epoch) for epoch in trained.history],
-        "seconds": trained.seconds,
-    }

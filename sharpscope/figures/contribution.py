@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of
+from sharpscope.figures.naming import each_named
 from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
 from sharpscope.results.contribution import METRIC_WORDS, ContributionResult
 
@@ -41,12 +43,12 @@ def draw_contribution(results: Sequence[ContributionResult], *, width: str = "te
             len(results), 3, squeeze=False, sharey="col", width_ratios=[1, 2.4, 1]
         )
         names = list(dict.fromkeys(name for result in results for name in result.modalities))
-        for row, result in zip(axes, results, strict=True):
+        for row, result, title in zip(axes, results, each_named(results), strict=True):
             _shares(row[0], result, names)
             _metrics(row[1], result, names)
             _alignment(row[2], result, names)
             if len(results) > 1:
-                row[1].set_title(result.tag or "", loc="center")
+                row[1].set_title(title, loc="center")
         handles, labels = axes[0][1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         return figure
@@ -79,6 +81,28 @@ def _alignment(axes: Any, result: ContributionResult, names: Sequence[str]) -> N
     _bars(axes, [(n, n, result.alignment, result.alignment_error) for n in names], names)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.set_ylabel("alignment γ (cosine)")
+
+
+def caption_contribution(results: Sequence[ContributionResult]) -> str:
+    """Return what the figure shows, with units and settings."""
+    samples = data_of(results).partition("mean over ")[2]
+    masks = said(sorted({str(result.settings.get("mask")) for result in results}))
+    shares = said(sorted({str(result.settings.get("normalize")) for result in results}))
+    probes = any(result.probe for result in results)
+    return caption(
+        f"What each modality contributes, on {samples}",
+        f"left: Shapley shares of {_kind(results[0])} ({shares}), which add up to 1; the dotted "
+        "line is an equal share",
+        f"middle: {METRIC_WORDS[results[0].metric]} without a modality, by the joint model's "
+        f"readout of it{', and by a fresh linear probe on its features' if probes else ''}; the "
+        "dashed line has all modalities",
+        "right: alignment γ, the cosine of the gradients of a modality's own loss and of the "
+        "fusion loss",
+        f"absent modalities: {masks}; error bars are one standard error over items by the "
+        "bootstrap, of γ over batches by the jackknife",
+        methods_of(results),
+        seeds_of(results),
+    )
 
 
 Bar = tuple[str, str, Mapping[str, "float | None"], Mapping[str, "float | None"]]

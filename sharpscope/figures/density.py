@@ -9,12 +9,14 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.style import COLORS, WIDTHS, looks
+from sharpscope.figures.captions import caption, data_of, methods_of, seeds_of, spanned
+from sharpscope.figures.naming import each_named, modalities_of
+from sharpscope.figures.panels import SIDE_BY_SIDE, legend
+from sharpscope.figures.style import COLORS, LINES, WIDTHS, looks
 from sharpscope.results.density import DensityResult
 
 _ROW = 1.7  # inches
-_LINES = ("-", "--", "-.", ":")  # told apart in grey
-_LEAST = 1e-5  # of the highest point: below it is the tail of a Gaussian
+LEAST = 1e-5  # of the highest point: below it is the tail of a Gaussian
 
 
 def draw_density(results: Sequence[DensityResult], *, width: str = "text") -> Figure:
@@ -33,17 +35,19 @@ def draw_density(results: Sequence[DensityResult], *, width: str = "text") -> Fi
     shown = [result for result in results if len(result.grid)]
     if not shown:
         raise MisuseError("there is no density to draw: no result is finite")
-    names = list(dict.fromkeys(result.modality for result in shown))
-    tags = list(dict.fromkeys(result.tag for result in shown))
-    columns = min(len(names), 1 if width == "column" else 3)
+    names = modalities_of(shown)
+    titles = each_named(shown)
+    tags = list(dict.fromkeys(titles))
+    columns = min(len(names), 1 if width == "column" else SIDE_BY_SIDE["text"])
     rows = math.ceil(len(names) / columns)
     with looks():
         figure = Figure(figsize=(WIDTHS[width], _ROW * rows + 0.3), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for place, name in enumerate(names):
             axes[place].set_title(name)
-            for result in (one for one in shown if one.modality == name):
-                _curve(axes[place], result, tags)
+            for result, title in zip(shown, titles, strict=True):
+                if result.modality == name:
+                    _curve(axes[place], result, title, tags)
             axes[place].set_xlabel("eigenvalue λ (loss / parameter²)")
         for place in range(0, len(names), columns):
             axes[place].set_ylabel("density (parameter² / loss)")
@@ -51,15 +55,30 @@ def draw_density(results: Sequence[DensityResult], *, width: str = "text") -> Fi
             empty.set_axis_off()
         most = max(float(result.density.max()) for result in shown)
         axes[0].set_yscale("log")
-        axes[0].set_ylim(_LEAST * most, 2 * most)
-        if len(tags) > 1:
-            handles, labels = axes[0].get_legend_handles_labels()
-            figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        axes[0].set_ylim(LEAST * most, 2 * most)
+        legend(figure, list(axes[: len(names)]))
         return figure
 
 
-def _curve(axes: Any, result: DensityResult, tags: Sequence[str | None]) -> None:
-    place = tags.index(result.tag)
+def caption_density(results: Sequence[DensityResult]) -> str:
+    """Return what the figure shows, with units and settings."""
+    shown = [result for result in results if len(result.grid)]
+    negative = [result.negative for result in shown if result.negative is not None]
+    return caption(
+        f"Spectral density of each encoder's Hessian: {data_of(shown)}",
+        f"stochastic Lanczos quadrature, {spanned(r.runs for r in shown)} random starts of "
+        f"{spanned(r.steps for r in shown)} steps, smoothed by a Gaussian of σ = "
+        f"{spanned((r.sigma for r in shown), '.2g')} loss / parameter²",
+        "the density integrates to 1; bands are one standard error over the starts",
+        f"the scale is logarithmic and ends at {LEAST:g} of the highest point",
+        methods_of(shown),
+        f"share of eigenvalues below 0: {spanned(negative, '.1%')}" if negative else "",
+        seeds_of(shown),
+    )
+
+
+def _curve(axes: Any, result: DensityResult, title: str, tags: Sequence[str]) -> None:
+    place = tags.index(title)
     color = COLORS[place % len(COLORS)]
     floor = np.full_like(result.density, np.finfo(float).tiny)
     low = np.maximum(result.density - result.density_error, floor)
@@ -70,7 +89,7 @@ def _curve(axes: Any, result: DensityResult, tags: Sequence[str | None]) -> None
         result.grid,
         np.maximum(result.density, floor),
         color=color,
-        linestyle=_LINES[place % len(_LINES)],
-        label=result.tag or result.modality,
+        linestyle=LINES[place % len(LINES)],
+        label=title,
     )
     axes.axvline(0, color="0.6", linewidth=0.5, zorder=0)

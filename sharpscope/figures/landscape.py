@@ -3,110 +3,146 @@
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib.patheffects as effects
 import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from sharpscope.checks import one_of
-from sharpscope.errors import MisuseError
-from sharpscope.figures.style import COLORS, WIDTHS, looks
-from sharpscope.results.landscape import LandscapeResult
+from sharpscope.figures.panels import SIDE_BY_SIDE, legend
+from sharpscope.figures.paths import draw_marks, draw_paths
+from sharpscope.figures.planes import (
+    arranged,
+    axis_labels,
+    caption_of,
+    check_planes,
+    grid_of,
+    label_of,
+    scale_of,
+    titles_of,
+)
+from sharpscope.figures.style import COLORS, LINES, WIDTHS, looks
+from sharpscope.results import LandscapeResult
 
 _LEVELS = 12
-_LINES = ("-", "--", "-.", ":")
 
 
-def draw_landscape(results: Sequence[LandscapeResult], *, width: str = "text") -> Figure:
+def draw_landscape(
+    results: Sequence[LandscapeResult], *, width: str = "text", quantity: str = "loss"
+) -> Figure:
     """Return filled and labelled contours, a panel each, or the profiles of lines in one panel.
 
-    All share one logarithmic scale of colors (linear where a loss is not above 0); what is not
-    finite is a hatched hole, and a cross is the model.
+    All share one scale of colors, logarithmic for a loss that is above 0 and spans a factor of 3;
+    what is not finite is a hatched hole, a cross is the model, and the checkpoints of runs that
+    the plane was made from are paths with a ring at the first and a star at the last.
 
     Args:
         results: Lines or planes, all of one kind.
         width: ``column``, ``text`` or ``page``.
+        quantity: ``loss`` or ``metric``.
 
     Raises:
-        MisuseError: If there is none, a volume among them, or lines and planes together.
+        MisuseError: If there is none, a volume among them, lines and planes together, or no metric.
     """
-    one_of("width", width, WIDTHS)
-    kinds = {result.values.ndim for result in results}
-    if kinds not in ({1}, {2}):
-        raise MisuseError(
-            "a figure of landscapes shows lines, or planes; got results with "
-            f"{' and '.join(map(str, sorted(kinds))) or 'no'} axes"
-        )
+    check_planes(results, width, quantity, (1, 2))
     with looks():
-        return _profiles(results, width) if kinds == {1} else _contours(results, width)
+        if results[0].values.ndim == 1:
+            return _profiles(results, width, quantity)
+        return _contours(results, width, quantity)
 
 
-def _scale(results: Sequence[LandscapeResult]) -> Normalize:
-    every = np.concatenate([result.values.ravel() for result in results])
-    finite = every[np.isfinite(every)]
-    if not finite.size:
-        raise MisuseError("there is no landscape to draw: no point is finite")
-    low, high = float(finite.min()), float(finite.max())
-    if low > 0 and high > 3 * low:
-        return LogNorm(low, high)
-    return Normalize(low, high if high > low else low + 1.0)
+def caption_landscape(results: Sequence[LandscapeResult], *, quantity: str = "loss") -> str:
+    """Return what the figure shows, with units and settings."""
+    scale = scale_of(results, quantity)
+    kind = "logarithmic" if isinstance(scale, LogNorm) else "linear"
+    ends = f"{kind} from {scale.vmin:.3g} to {scale.vmax:.3g}"
+    paths = any(result.runs for result in results)
+    if results[0].values.ndim == 1:
+        return caption_of(
+            "Profiles around each encoder",
+            results,
+            quantity,
+            f"the scale is {ends}",
+            "markers are checkpoints" if paths else "the model is at 0",
+        )
+    return caption_of(
+        "Contours around each encoder",
+        results,
+        quantity,
+        f"all panels share the scale of colors, {ends}",
+        "a cross is the model",
+        "lines are the checkpoints of each run, projected into the plane, from ring to star"
+        if paths
+        else "",
+    )
 
 
-def _contours(results: Sequence[LandscapeResult], width: str) -> Figure:
-    names = list(dict.fromkeys(result.modality for result in results))
-    whole = len(results) == len(names) * len({result.tag for result in results})
-    # A column for each encoder and a row for each checkpoint, where that comes out even.
-    columns = len(names) if whole and len(names) <= 3 else min(len(results), 3)
-    columns = 1 if width == "column" else columns
-    rows = -(-len(results) // columns)
-    side = (WIDTHS[width] - 0.8) / columns
-    figure = Figure(figsize=(WIDTHS[width], side * rows), layout="constrained")
+def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> Figure:
+    rows, columns, results = arranged(results, 1 if width == "column" else SIDE_BY_SIDE[width])
+    side = min((WIDTHS[width] - 0.8) / columns, 2.6)
+    figure = Figure(figsize=(WIDTHS[width], side * rows + 0.1), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
-    scale = _scale(results)
-    low, high = float(scale.vmin or 0.0), float(scale.vmax or 1.0)
-    spaced = np.geomspace if isinstance(scale, LogNorm) else np.linspace
-    levels = spaced(low, high, _LEVELS + 1)
-    levels[[0, -1]] = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    scale = scale_of(results, quantity)
+    levels, shown = _levels(scale)
     filled: Any = None
-    for place, result in zip(axes.ravel(), results, strict=False):
-        assert result.y is not None
-        values = np.ma.masked_invalid(result.values)
-        place.patch.set(hatch="xxxx", edgecolor="0.8")
+    titles = titles_of(results)
+    for number, (place, result) in enumerate(zip(axes.ravel(), results, strict=False)):
+        place.patch.set(hatch="xxxx", edgecolor="0.6")
+        values = grid_of(result, quantity)
         filled = place.contourf(
             result.x, result.y, values, levels=levels, norm=scale, cmap="viridis"
         )
         lines = place.contour(
-            result.x, result.y, values, levels=levels[1::2], colors="white", linewidths=0.5
+            result.x, result.y, values, levels=shown[1:-1], colors="white", linewidths=0.5
         )
-        place.clabel(lines, fontsize=5, fmt="%.2g")
+        halo = [effects.withStroke(linewidth=1.2, foreground=(0, 0, 0, 0.65))]
+        for label in place.clabel(lines, fontsize=5, fmt="%.2g"):
+            label.set_path_effects(halo)
+        draw_paths(place, result)
+        place.plot(0, 0, marker="+", color="black", markersize=7, markeredgewidth=2)
         place.plot(0, 0, marker="+", color="white", markersize=6, markeredgewidth=1)
-        place.set_title(" · ".join(part for part in (result.tag, result.modality) if part))
-        place.set_xlabel(result.labels[0])
-        place.set_ylabel(result.labels[1])
+        place.set_title(titles[number])
+        words = axis_labels(result)
+        place.set_xlabel(words[0])
+        place.set_ylabel(words[1])
+        assert result.y is not None
         place.set_aspect("equal" if np.ptp(result.x) == np.ptp(result.y) else "auto")
     for empty in axes.ravel()[len(results) :]:
         empty.set_axis_off()
-    bar = figure.colorbar(filled, ax=axes, shrink=0.9)
-    bar.set_label(f"{results[0].loss} loss")
+    bar = figure.colorbar(filled, ax=axes, shrink=0.9, aspect=25)
+    bar.set_label(label_of(results, quantity))
     bar.ax.minorticks_off()
-    bar.set_ticks(levels[::3].tolist(), labels=[f"{level:.2g}" for level in levels[::3]])
+    bar.set_ticks(shown.tolist(), labels=[f"{level:.2g}" for level in shown])
+    legend(figure, list(axes.ravel()))
     return figure
 
 
-def _profiles(results: Sequence[LandscapeResult], width: str) -> Figure:
+def _levels(scale: Normalize) -> tuple[np.ndarray, np.ndarray]:
+    """Return the edges of the filled steps, and every third of them, which is labelled."""
+    low, high = float(scale.vmin or 0.0), float(scale.vmax or 1.0)
+    spaced = np.geomspace if isinstance(scale, LogNorm) else np.linspace
+    levels = spaced(low, high, _LEVELS + 1)
+    shown = levels[::3].copy()
+    levels[[0, -1]] = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
+    return levels, shown
+
+
+def _profiles(results: Sequence[LandscapeResult], width: str, quantity: str) -> Figure:
     figure = Figure(figsize=(WIDTHS[width], min(2.6, WIDTHS[width] * 0.6)), layout="constrained")
     axes: Any = figure.subplots()
-    for place, result in enumerate(results):
+    for place, (result, title) in enumerate(zip(results, titles_of(results), strict=True)):
         axes.plot(
             result.x,
-            np.ma.masked_invalid(result.values),
+            grid_of(result, quantity),
             color=COLORS[place % len(COLORS)],
-            linestyle=_LINES[place % len(_LINES)],
-            label=" · ".join(part for part in (result.tag, result.modality) if part),
+            linestyle=LINES[place % len(LINES)],
+            label=title,
         )
-    if isinstance(_scale(results), LogNorm):
+        if quantity == "loss":
+            draw_marks(axes, result, COLORS[place % len(COLORS)])
+    if isinstance(scale_of(results, quantity), LogNorm):
         axes.set_yscale("log")
     axes.axvline(0, color="0.6", linewidth=0.5, zorder=0)
-    axes.set_xlabel(f"{results[0].labels[0]} (units of the direction)")
-    axes.set_ylabel(f"{results[0].loss} loss")
-    axes.legend()
+    axes.set_xlabel(f"{axis_labels(results[0])[0]} (units of the direction)")
+    axes.set_ylabel(label_of(results, quantity))
+    legend(figure, [axes])
     return figure

@@ -14,6 +14,9 @@ WIDTHS = {"text": 5.5, "column": 3.25, "page": 6.75}
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 # What tells bars apart where there is no color at all.
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++++", "oo", "--")
+# What tells lines and points apart there.
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2.5)), (0, (8, 3)), (0, (3, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _LOOKS: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -36,6 +39,7 @@ _LOOKS: dict[Any, Any] = {
     "pdf.fonttype": 42,  # embedded as outlines that publishers take, with text that can be found
     "ps.fonttype": 42,
     "svg.fonttype": "none",
+    "svg.hashsalt": "sharpscope",  # names in the file do not change from run to run
     "savefig.dpi": 300,
     "figure.dpi": 150,
     "axes.unicode_minus": True,
@@ -52,6 +56,16 @@ def looks() -> Generator[None]:
 def color_of(name: str, names: Sequence[str]) -> str:
     """Return the color of one of some names."""
     return COLORS[list(names).index(name) % len(COLORS)]
+
+
+def line_of(name: str, names: Sequence[str]) -> Any:
+    """Return the line style of one of some names."""
+    return LINES[list(names).index(name) % len(LINES)]
+
+
+def marker_of(name: str, names: Sequence[str]) -> str:
+    """Return the marker of one of some names."""
+    return MARKERS[list(names).index(name) % len(MARKERS)]
 
 
 def hatch_of(name: str, names: Sequence[str]) -> str:

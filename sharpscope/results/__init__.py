@@ -3,6 +3,7 @@
 Nothing here imports torch: a result can be read, compared and drawn on a machine without it.
 """
 
+from sharpscope.results.base import Record as Record
 from sharpscope.results.contribution import ContributionResult as ContributionResult
 from sharpscope.results.coupling import CouplingResult as CouplingResult
 from sharpscope.results.density import DensityResult as DensityResult
@@ -13,6 +14,7 @@ from sharpscope.results.gap import GapResult as GapResult
 from sharpscope.results.landscape import LandscapeResult as LandscapeResult
 from sharpscope.results.outcome import Outcome as Outcome
 from sharpscope.results.record import Result as Result
+from sharpscope.results.run import RunRecord as RunRecord
 from sharpscope.results.sharpness import SharpnessResult as SharpnessResult
 from sharpscope.results.store import load as load
 from sharpscope.results.store import save_all as save_all
@@ -26,7 +28,9 @@ __all__ = [
     "GapResult",
     "LandscapeResult",
     "Outcome",
+    "Record",
     "Result",
+    "RunRecord",
     "SharpnessResult",
     "TraceResult",
     "check_writable",

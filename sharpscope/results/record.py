@@ -1,26 +1,16 @@
-"""The part that every result has."""
+"""The part that every measurement has."""
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from importlib import import_module
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar
 
-import numpy as np
-
-from sharpscope.checks import listed, one_of
-from sharpscope.errors import MisuseError
-from sharpscope.results.files import Writer, write_together
+from sharpscope.results.base import Record
 from sharpscope.results.outcome import Outcome
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(Record):
     """A measurement of one Selection, with everything that is needed to judge and repeat it.
 
     Attributes:
@@ -40,10 +30,9 @@ class Result:
         provenance: Checkpoint and its sha256, library versions, device, dtype, data fingerprint.
         replayed: Modules that were run once for each batch and played back from then on.
         notes: Sentences a reader must know (frozen parameters, blocks that are zero, ...).
-        tag: Which of several checkpoints this is.
     """
 
-    schema: ClassVar[str]
+    derived: ClassVar[tuple[str, ...]] = (*Record.derived, "advice")
 
     modality: str
     parameters: int
@@ -60,126 +49,19 @@ class Result:
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     replayed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    tag: str | None = None
 
     @property
     def advice(self) -> str:
         """What the outcome means and what to change."""
         return self.outcome.advice
 
-    def draw(self, **how: Any) -> Any:
-        """Return the figure of this result; no model and no torch are needed.
-
-        Args:
-            how: As for the function that draws it, such as ``width``.
-
-        Raises:
-            MisuseError: If results of this kind have no figure.
-        """
-        drawing = import_module("sharpscope.figures").DRAWING
-        if self.schema not in drawing:
-            raise MisuseError(f"a {self.schema} result has no figure; {listed(drawing)} have one")
-        return drawing[self.schema]([self], **how)
-
     def to_dict(self, *, arrays: bool = True) -> dict[str, Any]:
-        """Return plain JSON types; not finite numbers become ``None``, as the outcome tells.
+        """Return plain JSON types with the advice among them.
 
         Args:
-            arrays: Write arrays as nested lists. Without it they are left out, for an npz.
+            arrays: As for any record.
         """
-        content: dict[str, Any] = {"schema": self.schema, "version": version("sharpscope")}
-        for entry in dataclasses.fields(self):
-            value = getattr(self, entry.name)
-            if arrays or not isinstance(value, np.ndarray):
-                content[entry.name] = plain(value)
-        if not arrays:
-            content["arrays"] = list(self.array_fields())
-        content["advice"] = self.advice
-        return content
-
-    def array_fields(self) -> dict[str, np.ndarray]:
-        """Return the fields that are arrays, by name: what ``save`` puts into the npz."""
-        values = {entry.name: getattr(self, entry.name) for entry in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Rebuild the record from what ``to_dict`` and the npz hold; unknown keys are refused."""
-        known = {entry.name: entry for entry in dataclasses.fields(cls)}
-        derived = {"schema", "version", "advice", "arrays"}
-        unknown = sorted(set(content) - set(known) - derived)
-        if unknown:
-            raise MisuseError(
-                f"a {cls.schema} result has no field {unknown[0]!r}: it was written by version "
-                f"{content.get('version')} and this is {version('sharpscope')}; update sharpscope"
-            )
-        needed = {
-            name
-            for name, entry in known.items()
-            if entry.default is entry.default_factory is dataclasses.MISSING
-        }
-        missing = sorted(needed - set(content))
-        if missing:
-            raise MisuseError(f"a {cls.schema} result needs the field {missing[0]!r}")
-        values = {name: _frozen(content[name]) for name in known if name in content}
-        values["outcome"] = Outcome(one_of("outcome", values["outcome"], list(Outcome)))
-        for name in values:
-            kind = known[name].type
-            arrays = kind is np.ndarray or np.ndarray in get_args(kind)
-            if arrays and values[name] is not None:
-                values[name] = np.asarray(values[name], dtype=float)
-        return cls(**values)
-
-    def save(self, path: str | Path) -> Path:
-        """Write JSON to ``path``, arrays (if any) to the npz beside it, and return the path.
-
-        Raises:
-            MisuseError: If the path cannot be written; nothing is left half-written.
-        """
-        path = Path(path)
-        if path.suffix == ".npz":
-            raise MisuseError(f"cannot write {path}: the npz is for the arrays; name a .json file")
-        arrays = self.array_fields()
-        text = json.dumps(self.to_dict(arrays=False), indent=1, ensure_ascii=False) + "\n"
-        files: dict[Path, Writer] = {path: lambda file: file.write(text.encode())}
-        if arrays:
-            files[beside(path)] = lambda file: np.savez(file, **arrays)  # pyright: ignore[reportArgumentType]
-        write_together(files)
-        return path
-
-
-def beside(path: Path) -> Path:
-    """Return where the arrays of the result at ``path`` are."""
-    return (
-        path.with_suffix(".npz") if path.suffix == ".json" else path.with_name(f"{path.name}.npz")
-    )
-
-
-def plain(value: Any) -> Any:
-    """Return ``value`` in JSON's types: tuples as lists, not finite numbers as None."""
-    match value:
-        case StrEnum() | Path():
-            return str(value)
-        case np.ndarray():
-            return plain(value.tolist())
-        case np.generic():
-            return plain(value.item())
-        case float():
-            return value if math.isfinite(value) else None
-        case Mapping():
-            return {str(key): plain(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [plain(entry) for entry in value]
-        case None | bool() | int() | str():
-            return value
-        case _:
-            return str(value)  # a date, a device: hours of measuring must not be lost to it
-
-
-def _frozen(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _frozen(entry) for key, entry in value.items()}
-    return tuple(_frozen(entry) for entry in value) if isinstance(value, list) else value
+        return super().to_dict(arrays=arrays) | {"advice": self.advice}
 
 
 def within(value: float | None, bound: float, digits: int = 6) -> str:

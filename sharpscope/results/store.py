@@ -10,17 +10,19 @@ import numpy as np
 
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
+from sharpscope.results.base import Record, beside
 from sharpscope.results.contribution import ContributionResult
 from sharpscope.results.coupling import CouplingResult
 from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.gap import GapResult
 from sharpscope.results.landscape import LandscapeResult
-from sharpscope.results.record import Result, beside
+from sharpscope.results.record import Result
+from sharpscope.results.run import RunRecord
 from sharpscope.results.sharpness import SharpnessResult
 from sharpscope.results.trace import TraceResult
 
-_KINDS: dict[str, type[Result]] = {
+_KINDS: dict[str, type[Record]] = {
     kind.schema: kind
     for kind in (
         TraceResult,
@@ -31,6 +33,7 @@ _KINDS: dict[str, type[Result]] = {
         GapResult,
         LandscapeResult,
         ContributionResult,
+        RunRecord,
     )
 }
 
@@ -58,8 +61,8 @@ def save_all(
     return paths
 
 
-def load(path: str | Path) -> Result:
-    """Read a result that ``Result.save`` wrote.
+def load(path: str | Path) -> Record:
+    """Read what ``save`` wrote: a result, or the record of a training run.
 
     Raises:
         MisuseError: If there is no such file, or it is not a result of a kind known here.

@@ -40,6 +40,7 @@ class Checkpoint:
         recipe: How to rebuild the subject, in a checkpoint of ours.
         metrics: Metrics stored beside the weights, if any, as plain types.
         epoch: Epoch stored beside the weights, if any.
+        history: What each epoch left, in a checkpoint that a run of ours ended with.
         unpickled: Whether code from the file was run to read it, which needs ``trust``.
     """
 
@@ -51,6 +52,7 @@ class Checkpoint:
     recipe: Mapping[str, Any] | None = None
     metrics: Mapping[str, Any] | None = None
     epoch: int | None = None
+    history: tuple[Mapping[str, Any], ...] | None = None
     unpickled: bool = False
 
     def state(self, key: str | None = None, *, spec: str | Path = SPEC_NAME) -> State:
@@ -135,6 +137,7 @@ def read_checkpoint(
         recipe=top["recipe"] if ours else None,
         metrics=_plain(metrics) if isinstance(metrics, Mapping) else None,
         epoch=epoch if isinstance(epoch, int) else None,
+        history=_history(top.get("history")) if ours else None,
         unpickled=unpickled,
     )
 
@@ -189,6 +192,13 @@ def _is_state(entries: Mapping[Any, Any]) -> bool:
         and (entry.is_floating_point() or entry.is_complex())
         for entry in entries.values()
     )
+
+
+def _history(value: Any) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the epochs of a run as plain types; None where the file holds none."""
+    epochs = _plain(value) if isinstance(value, list | tuple) else []
+    whole = all(isinstance(entry, dict) and {"epoch", "seconds"} <= set(entry) for entry in epochs)
+    return tuple(epochs) if epochs and whole else None
 
 
 def _described(root: Any) -> str:

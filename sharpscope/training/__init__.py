@@ -6,6 +6,8 @@ from sharpscope.training.history import Epoch as Epoch
 from sharpscope.training.keeping import FORMAT as FORMAT
 from sharpscope.training.keeping import FORMAT_VERSION as FORMAT_VERSION
 from sharpscope.training.metrics import evaluate as evaluate
+from sharpscope.training.reading import record_of as record_of
+from sharpscope.training.reading import run_record as run_record
 from sharpscope.training.saving import checkpoint as checkpoint
 from sharpscope.training.saving import save_checkpoint as save_checkpoint
 from sharpscope.training.trainer import Trained as Trained
@@ -20,6 +22,8 @@ __all__ = [
     "checkpoint",
     "evaluate",
     "fit_heads",
+    "record_of",
+    "run_record",
     "save_checkpoint",
     "train",
 ]

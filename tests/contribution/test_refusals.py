@@ -222,5 +222,5 @@ def test_a_train_loader_may_shuffle():
 
 def test_results_without_a_figure():
     subject = problem(("ehr", "cxr")).subject()
-    with pytest.raises(MisuseError, match="a sharpscope/trace result has no figure; 'sharpscope/c"):
-        ss.trace(subject, "ehr", probes=2).draw()
+    with pytest.raises(MisuseError, match="no figure shows sharpscope/coupling"):
+        ss.coupling(subject, ["ehr", "cxr"], budget=8).draw()

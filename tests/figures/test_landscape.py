@@ -79,7 +79,7 @@ def test_profiles_are_overlaid():
 def test_what_cannot_be_drawn():
     with pytest.raises(MisuseError, match="shows lines, or planes; got results with 1 and 2 axes"):
         draw_landscape([a_line(), a_landscape()])
-    with pytest.raises(MisuseError, match="got results with no axes"):
+    with pytest.raises(MisuseError, match="there is no result to draw"):
         draw_landscape([])
     nothing = a_landscape(values=np.full((3, 3), np.nan))
     with pytest.raises(MisuseError, match="there is no landscape to draw: no point is finite"):

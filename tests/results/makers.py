@@ -12,6 +12,7 @@ from sharpscope.results import (
     GapResult,
     LandscapeResult,
     Outcome,
+    RunRecord,
     SharpnessResult,
     TraceResult,
 )
@@ -175,3 +176,35 @@ def a_landscape(**changes: Any) -> LandscapeResult:
         "evaluations": 9.0,
     }
     return LandscapeResult(**(COMMON | own | changes))
+
+
+def a_run(**changes: Any) -> RunRecord:
+    """Return a run of two modalities and three epochs; what is set in ``settings`` is added."""
+    settings = {"modalities": "ehr+cxr", "rho": 0.5, "label_noise": 0.0}
+    recipe: dict[str, Any] = {
+        "dataset": "toy",
+        "preset": "clean",
+        "method": "masam",
+        "settings": settings | changes.pop("settings", {}),
+        "seed": 0,
+        "epochs": 3,
+    }
+    scores = {"loss": 0.4, "accuracy": 0.8, "macro_auprc": 0.7}
+    own: dict[str, Any] = {
+        "checkpoint": "runs/masam.pt",
+        "recipe": recipe | changes.pop("recipe", {}),
+        "metrics": {"test": {"fusion": scores | changes.pop("scores", {})}},
+        "history": tuple(
+            {
+                "epoch": epoch,
+                "loss": 1 / epoch,
+                "dominant": {"ehr": 4 - epoch, "cxr": epoch},
+                "alignment": {"ehr": 0.1 * epoch, "cxr": -0.1 * epoch},
+                "shares": {},
+                "scores": {"ehr": 0.5, "cxr": 0.4},
+            }
+            for epoch in (1, 2, 3)
+        ),
+        "seconds": 12.34,
+    }
+    return RunRecord(**(own | changes))

@@ -52,7 +52,7 @@ def test_a_result_and_its_arrays_are_replaced_together(
         def with_full_disk(wanted: Any) -> None:
             original({p: full if p.suffix == ".json" else w for p, w in wanted.items()})
 
-        monkeypatch.setattr("sharpscope.results.record.write_together", with_full_disk)
+        monkeypatch.setattr("sharpscope.results.base.write_together", with_full_disk)
     with pytest.raises(MisuseError, match=f"cannot write .*x.{broken}: No space left on device"):
         changed.save(path)
     assert contents(tmp_path) == before

@@ -1,0 +1,153 @@
+"""The trace of each encoder over training, from the kept checkpoints of runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError
+from sharpscope.figures.captions import caption, data_of, methods_of, named_counts, seeds_of
+from sharpscope.figures.curves import Curve, Point, curve, draw_curve
+from sharpscope.figures.naming import check_distinct, epoch_of, modalities_of, named, seed_of
+from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
+from sharpscope.figures.style import looks
+from sharpscope.results import TraceResult
+
+QUANTITIES: Mapping[str, str] = {
+    "per_parameter": "trace / parameter",
+    "trace": "trace (loss / parameter²)",
+    "per_gradient_norm": "trace / ‖∇L‖",
+    "times_squared_norm": "trace · ‖θ‖²",
+}
+_SPAN = 30.0  # a larger factor between values is drawn on a logarithmic scale
+
+
+@looks()
+def draw_course(
+    results: Sequence[TraceResult], *, width: str = "text", quantity: str = "per_parameter"
+) -> Figure:
+    """Return traces over epochs, a panel for each encoder, methods overlaid, one scale for all.
+
+    Bands are 95 % intervals: over the probes of a single run, over seeds where there are several.
+    The scale is logarithmic where all values are above 0 and span more than a factor of 30.
+
+    Args:
+        results: Of kept checkpoints (``sharpscope train --keep-every N``).
+        width: ``column``, ``text`` or ``page``.
+        quantity: ``per_parameter``, ``trace``, ``per_gradient_norm`` or ``times_squared_norm``.
+
+    Raises:
+        MisuseError: If epochs are not known, nothing is finite, or losses or splits differ.
+    """
+    check_drawable(results, width)
+    one_of("quantity", quantity, QUANTITIES)
+    check_epochs(results)
+    check_alike(results)
+    groups = named(results, epochs=False)
+    check_distinct(groups, lambda result: (result.modality, f"epoch {epoch_of(result)}"))
+    modalities = modalities_of(results)
+    lines = {
+        (modality, name): curve(_runs(found, modality, quantity))
+        for modality in modalities
+        for name, found in groups.items()
+        if any(result.modality == modality for result in found)
+    }
+    values = [value for line in lines.values() for value in line.values]
+    if not values:
+        raise MisuseError(f"there is no trace to draw: no {quantity} is finite")
+    figure, axes = panels(len(modalities), width, sharex=True, sharey=True)
+    for place, modality in zip(axes, modalities, strict=True):
+        place.set_title(modality)
+        for name in groups:
+            if (modality, name) in lines:
+                draw_curve(place, lines[modality, name], name, list(groups))
+        whole_epochs(place)
+    _scale(axes[0], lines.values(), values)
+    axes[0].set_ylabel(QUANTITIES[quantity])
+    legend(figure, axes)
+    return figure
+
+
+def check_epochs(results: Sequence[TraceResult]) -> None:
+    """Refuse results that are not of several epochs.
+
+    Raises:
+        MisuseError: If they are not.
+    """
+    if any(epoch_of(result) is None for result in results):
+        raise MisuseError("a trace over training needs results whose checkpoints store an epoch")
+    if len({epoch_of(result) for result in results}) < 2:
+        raise MisuseError(
+            "a trace over training needs at least two epochs, such as those of sharpscope train "
+            "--keep-every N"
+        )
+
+
+def check_alike(results: Sequence[Any]) -> None:
+    """Refuse to put numbers of different losses or splits on one scale.
+
+    Raises:
+        MisuseError: If they differ.
+    """
+    for what, found in (
+        ("loss", {str(result.loss) for result in results}),
+        ("split", {str(result.provenance.get("split")) for result in results}),
+    ):
+        if len(found) > 1:
+            raise MisuseError(
+                f"results on one scale must be of one {what}; got {' and '.join(sorted(found))}"
+            )
+
+
+def caption_course(results: Sequence[TraceResult], *, quantity: str = "per_parameter") -> str:
+    """Return what the figure shows, with units and settings."""
+    several = named_counts(results, epochs=False)
+    single = [result for result in results if result.interval is None]
+    return caption(
+        f"Hessian trace of each encoder over training, as {QUANTITIES[quantity]}: "
+        f"{data_of(results)}",
+        f"method {' and '.join(dict.fromkeys(result.method for result in results))}",
+        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
+        if several
+        else "bands are 95 % intervals over random probes by Student's t",
+        methods_of(results),
+        "no band where fewer than 10 probes were drawn" if single and not several else "",
+        seeds_of(results),
+    )
+
+
+def _runs(
+    results: Sequence[TraceResult], modality: str, quantity: str
+) -> list[Mapping[int, Point]]:
+    by_seed: dict[int | None, dict[int, Point]] = {}
+    for result in results:
+        epoch = epoch_of(result)
+        if result.modality == modality and epoch is not None:
+            by_seed.setdefault(seed_of(result), {})[epoch] = _point(result, quantity)
+    return list(by_seed.values())
+
+
+def _point(result: TraceResult, quantity: str) -> Point:
+    """Return the number and its interval, which every normalization scales alike."""
+    value = result.value if quantity == "trace" else result.normalized.get(quantity)
+    if value is None or result.value is None:
+        return Point(float("nan"))
+    if result.interval is None or not result.value:
+        return Point(value)
+    low, high = (end * value / result.value for end in result.interval)
+    return Point(value, min(low, high), max(low, high))
+
+
+def _scale(axes: Any, lines: Any, values: Sequence[float]) -> None:
+    if min(values) <= 0:
+        axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
+        return
+    if max(values) <= _SPAN * min(values):
+        return
+    found: list[Curve] = list(lines)
+    lows = [low for line in found for low in line.low if low is not None and low > 0]
+    highs = [high for line in found for high in line.high if high is not None]
+    axes.set_yscale("log")
+    # A band may reach below 0, which a logarithm has no place for: it is cut there.
+    axes.set_ylim(max(0.6 * min([*lows, *values]), 0.1 * min(values)), 1.6 * max([*highs, *values]))

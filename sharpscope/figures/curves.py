@@ -1,0 +1,71 @@
+"""Curves over epochs: a mean over seeds with its band, or one run with its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sharpscope.figures.style import color_of, line_of, marker_of
+from sharpscope.figures.summary import is_number, over_seeds
+
+
+class Point(NamedTuple):
+    """What a run has at an epoch; ``low`` and ``high`` bound its 95 % interval, if it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Curve(NamedTuple):
+    """A line: epochs, values, and the ends of the band, which is None where there is none."""
+
+    epochs: list[int]
+    values: list[float]
+    low: list[float | None]
+    high: list[float | None]
+    seeds: int
+
+
+def curve(runs: Sequence[Mapping[int, Point]]) -> Curve:
+    """Return the line of some runs: one run with its own band, several as their mean.
+
+    The band of several is the 95 % interval of the mean by Student's t. An epoch that some of them
+    lack is left out, since a mean over other runs would be another line.
+    """
+    shared = set(runs[0]).intersection(*runs)
+    found = Curve([], [], [], [], len(runs))
+    for epoch in sorted(shared):
+        points = [run[epoch] for run in runs]
+        if not all(is_number(point.value) for point in points):
+            continue
+        low, high = points[0].low, points[0].high
+        value = points[0].value
+        if len(runs) > 1:
+            mean = over_seeds([point.value for point in points])
+            value, half = mean.value, mean.half_width or 0.0
+            low, high = value - half, value + half
+        found.epochs.append(epoch)
+        found.values.append(value)
+        found.low.append(low)
+        found.high.append(high)
+    return found
+
+
+def draw_curve(axes: Any, line: Curve, name: str, names: Sequence[str]) -> None:
+    """Draw a line with markers and, behind it, its band."""
+    color = color_of(name, names)
+    banded = [
+        (epoch, low, high)
+        for epoch, low, high in zip(line.epochs, line.low, line.high, strict=True)
+        if low is not None and high is not None
+    ]
+    if banded:
+        axes.fill_between(*zip(*banded, strict=True), color=color, alpha=0.22, linewidth=0)
+    axes.plot(
+        line.epochs,
+        line.values,
+        color=color,
+        linestyle=line_of(name, names),
+        marker=marker_of(name, names),
+        markersize=2.6,
+        label=name,
+    )

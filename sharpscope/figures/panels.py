@@ -1,0 +1,83 @@
+"""Rows and columns of panels, with one legend above them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError
+from sharpscope.figures.style import WIDTHS
+from sharpscope.results import Record
+
+ROW = 1.7  # inches
+_LETTERS = 17  # of the legend's size in an inch
+_HANDLE = 7  # letters that a handle is as wide as
+# Panels side by side in which axes can still be read.
+SIDE_BY_SIDE = {"column": 2, "text": 3, "page": 4}
+
+
+def check_drawable(results: Sequence[Record], width: str) -> None:
+    """Raise unless there is something to draw, at a width that is known.
+
+    Raises:
+        MisuseError: If there is none.
+    """
+    one_of("width", width, WIDTHS)
+    if not results:
+        raise MisuseError("there is no result to draw")
+
+
+def panels(
+    count: int, width: str, *, height: float = ROW, most: int | None = None, **how: Any
+) -> tuple[Figure, list[Any]]:
+    """Return a figure with ``count`` panels in rows, and the panels; places left over are empty.
+
+    Args:
+        count: How many.
+        width: ``column``, ``text`` or ``page``.
+        height: Of a row, in inches.
+        most: Panels in a row; what can be read at that width if left out.
+        how: For ``Figure.subplots``.
+    """
+    rows = -(-count // (SIDE_BY_SIDE[width] if most is None else most))
+    columns = -(-count // rows)
+    figure = Figure(figsize=(WIDTHS[width], height * rows + 0.3), layout="constrained")
+    found = list(figure.subplots(rows, columns, squeeze=False, **how).ravel())
+    for empty in found[count:]:
+        empty.set_axis_off()
+    return figure, found[:count]
+
+
+def legend(figure: Figure, axes: Sequence[Any], names: Sequence[str] = ()) -> None:
+    """Put one legend above all panels, in as many rows as it needs; none for a single entry.
+
+    Args:
+        figure: Where.
+        axes: The panels.
+        names: The order of the entries.
+    """
+    entries = {
+        label: handle
+        for one in axes
+        for handle, label in zip(*one.get_legend_handles_labels(), strict=True)
+    }
+    entries = {name: entries[name] for name in [*names, *entries] if name in entries}
+    if len(entries) < 2:
+        return
+    room = figure.get_size_inches()[0] * _LETTERS
+    columns = max(1, int(room / (max(map(len, entries)) + _HANDLE)))
+    rows = -(-len(entries) // columns)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside upper center",
+        ncols=-(-len(entries) // rows),
+    )
+
+
+def whole_epochs(axes: Any) -> None:
+    """Label x as epochs, with ticks at whole ones."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

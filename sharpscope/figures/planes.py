@@ -1,0 +1,147 @@
+"""What contours, profiles and surfaces share: a quantity, one scale, and what it is called."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+
+from sharpscope.checks import one_of
+from sharpscope.errors import MisuseError
+from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of, spanned
+from sharpscope.figures.naming import each_named, modalities_of, named
+from sharpscope.figures.panels import check_drawable
+from sharpscope.results import LandscapeResult
+from sharpscope.results.contribution import METRIC_WORDS
+
+QUANTITIES = ("loss", "metric")
+_DIRECTIONS = {
+    "random": "random Gaussian directions",
+    "eigen": "top Hessian eigenvectors",
+    "encoders": "one random direction of each encoder",
+    "pca": "principal components of the checkpoints of the runs",
+    "line": "directions between checkpoints",
+}
+
+
+def check_planes(
+    results: Sequence[LandscapeResult], width: str, quantity: str, axes: tuple[int, ...]
+) -> None:
+    """Raise unless all are grids of one number of axes that have the quantity.
+
+    Raises:
+        MisuseError: If they are not.
+    """
+    check_drawable(results, width)
+    one_of("quantity", quantity, QUANTITIES)
+    found = {result.values.ndim for result in results}
+    if len(found) > 1 or not found <= set(axes):
+        wanted = "lines, or planes" if len(axes) > 1 else "planes"
+        raise MisuseError(
+            f"a figure of landscapes shows {wanted}; got results with "
+            f"{' and '.join(map(str, sorted(found)))} axes"
+        )
+    if quantity == "metric":
+        metrics = {result.metric for result in results}
+        if None in metrics or len(metrics) > 1 or any(r.metric_values is None for r in results):
+            raise MisuseError(
+                "quantity 'metric' needs landscapes that measured one metric; got "
+                f"{said(sorted(str(metric) for metric in metrics))}"
+            )
+
+
+def grid_of(result: LandscapeResult, quantity: str) -> Any:
+    """Return the grid of a quantity, what is not finite masked."""
+    values: Any = result.values if quantity == "loss" else result.metric_values
+    return np.ma.masked_invalid(values)
+
+
+def label_of(results: Sequence[LandscapeResult], quantity: str) -> str:
+    """Return what the scale shows."""
+    if quantity == "metric":
+        metric = str(results[0].metric)
+        return METRIC_WORDS.get(metric, metric)
+    return f"{said(result.loss for result in results)} loss"
+
+
+def scale_of(
+    results: Sequence[LandscapeResult], quantity: str, *, ceiling: float | None = None
+) -> Normalize:
+    """Return one scale for all: logarithmic where everything is above 0 and spans a factor of 3."""
+    every = np.concatenate([np.ma.compressed(grid_of(result, quantity)) for result in results])
+    if ceiling is not None:
+        every = every[every <= ceiling]
+    if not every.size:
+        under = "" if ceiling is None else f" and at most {ceiling:g}"
+        raise MisuseError(f"there is no landscape to draw: no point is finite{under}")
+    low, high = float(every.min()), float(every.max())
+    if quantity == "loss" and low > 0 and high > 3 * low:
+        return LogNorm(low, high)
+    return Normalize(low, high if high > low else low + 1.0)
+
+
+def arranged(
+    results: Sequence[LandscapeResult], most: int
+) -> tuple[int, int, list[LandscapeResult]]:
+    """Return rows, columns and results in order: a row for each method, a column for each encoder.
+
+    Where that does not come out even, or is too wide, they stand one after the other.
+    """
+    names = modalities_of(results)
+    rows = [
+        [result for name in names for result in found if result.modality == name]
+        for found in named(results).values()
+    ]
+    if all(len(row) == len(names) for row in rows) and len(names) <= most:
+        return len(rows), len(names), [result for row in rows for result in row]
+    columns = min(len(results), most)
+    return -(-len(results) // columns), columns, list(results)
+
+
+def titles_of(results: Sequence[LandscapeResult]) -> list[str]:
+    """Return a title for each: its method, if they are of several, and its encoder."""
+    names = each_named(results)
+    if len(set(names)) == 1:
+        return [result.modality for result in results]
+    return [f"{name} · {result.modality}" for name, result in zip(names, results, strict=True)]
+
+
+def axis_labels(result: LandscapeResult) -> list[str]:
+    """Return the name of each axis, with the share of the variance that it explains."""
+    if not result.explained:
+        return list(result.labels)
+    shares = zip(result.labels, result.explained, strict=False)
+    return [f"{label} ({share:.1%} of variance)" for label, share in shares]
+
+
+def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> list[str]:
+    """Return the sentences of a caption that every figure of landscapes needs."""
+    first = results[0]
+    kinds = said(dict.fromkeys(_DIRECTIONS.get(r.axes, r.axes) for r in results))
+    normalized = {str(r.settings.get("normalize")) for r in results if r.settings.get("normalize")}
+    how = f", {said(sorted(normalized))} normalization" if normalized else ""
+    orthogonal = ", orthogonal" if all(r.settings.get("orthogonal") for r in results) else ""
+    shape = " x ".join(str(n) for n in reversed(first.values.shape))
+    statistics = {str(value) for r in results if (value := r.settings.get("statistics"))}
+    reach = ", ".join(
+        f"{name} ±{spanned([float(np.abs(getattr(r, name)).max()) for r in results], '.3g')}"
+        for name in ("x", "y")[: first.values.ndim]
+    )
+    measured = data_of(results)
+    if quantity == "metric":
+        measured = f"{label_of(results, 'metric')} of the fused prediction; {measured}"
+    holes = sum(int(np.ma.count_masked(grid_of(r, quantity))) for r in results)
+    return [
+        measured,
+        f"{shape} points along {kinds}{how}{orthogonal}, {reach} in units of the direction",
+        f"BatchNorm statistics {said(sorted(statistics))}" if statistics else "",
+        methods_of(results),
+        f"{holes} points are not finite and left out" if holes else "",
+        seeds_of(results),
+    ]
+
+
+def caption_of(head: str, results: Sequence[LandscapeResult], quantity: str, *more: Any) -> str:
+    """Return a caption that begins and ends as told."""
+    measured, *others = settings_sentences(results, quantity)
+    return caption(f"{head}: {measured}", *others, *more)
