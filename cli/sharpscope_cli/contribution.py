@@ -55,7 +55,7 @@ from sharpscope_cli.params import Registered, count
     "--figure",
     type=PATH,
     metavar="FILE",
-    help="Draw bars into a .pdf, .svg or .png, a row for each checkpoint.",
+    help="Draw bars into a .pdf, .svg, .png or .html, a row for each checkpoint.",
 )
 @measuring_jointly()
 def command(

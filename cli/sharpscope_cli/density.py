@@ -35,7 +35,7 @@ from sharpscope_cli.params import POSITIVE, count
     "--figure",
     type=PATH,
     metavar="FILE",
-    help="Draw the densities into a .pdf, .svg or .png, a panel for each encoder.",
+    help="Draw the densities into a .pdf, .svg, .png or .html, a panel for each encoder.",
 )
 @OPERATOR
 @measuring(budget_help="Products that may be spent; runs become shorter to keep to it.")

@@ -74,7 +74,8 @@ from sharpscope_cli.params import Registered, Shape, Span
     "--figure",
     type=PATH,
     metavar="FILE",
-    help="Draw contours or profiles into a .pdf, .svg or .png, one scale for all.",
+    help="Draw contours or profiles into a .pdf, .svg or .png, or surfaces and volumes that turn "
+    "into a .html; one scale for all.",
 )
 @measuring(budget_help=None)
 def command(
@@ -108,8 +109,11 @@ def command(
         request, through = between(request, axes)
     others = sum(map(len, through.values()))
     shape = shape or ((51,) if axes == "line" and others == 1 else (51, 51))
-    if figure is not None and len(shape) == 3:
-        raise MisuseError("a volume has no figure on paper: take --out, whose npz holds the grid")
+    if figure is not None and len(shape) == 3 and figure.suffix.lower() != ".html":
+        raise MisuseError(
+            "a volume has no figure on paper: name a .html file, in which it turns, or take --out, "
+            "whose npz holds the grid"
+        )
 
     def measure(subject: Any, modality: str, watch: Any) -> LandscapeResult:
         return landscape(

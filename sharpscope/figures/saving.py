@@ -4,27 +4,61 @@ import io
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
+from sharpscope.figures.interactive import Panels
+from sharpscope.figures.page import page
 from sharpscope.figures.style import looks
 from sharpscope.results.files import write_whole
+from sharpscope.results.grids import GRIDS
 
-FORMATS = ("pdf", "svg", "png")
+PAPER = ("pdf", "svg", "png")
+FORMATS = (*PAPER, "html", *(kind.removeprefix(".") for kind in GRIDS))
 
 
 def save_figure(figure: Any, path: str | Path) -> Path:
-    """Write a matplotlib figure, whole or not at all; the format is that of the name.
+    """Write a figure, whole or not at all; the format is that of the name.
+
+    Args:
+        figure: Of matplotlib for ``.pdf``, ``.svg`` or ``.png``; what ``look`` returned, or a
+            figure of plotly, for ``.html``, which then needs no network.
+        path: The file.
 
     Raises:
-        MisuseError: If the format is not known or the file cannot be written.
+        MisuseError: If the format is not one of the figure, or the file cannot be written.
     """
     path = check_format(path)
+    suffix = path.suffix[1:].lower()
+    if isinstance(figure, Figure) != (suffix in PAPER) or suffix not in (*PAPER, "html"):
+        allowed = PAPER if isinstance(figure, Figure) else ("html",)
+        raise MisuseError(
+            f"this figure goes into {listed([f'.{kind}' for kind in allowed])}; got {path}"
+        )
+    if suffix == "html":
+        content = page(_panels(figure), path.stem).encode()
+        write_whole(path, lambda file: file.write(content))
+        return path
+    return _save_paper(figure, path)
+
+
+def _panels(figure: Any) -> tuple[Panels, ...]:
+    if isinstance(figure, Panels):
+        return (figure,)
+    if isinstance(figure, tuple):
+        return figure
+    title = figure.layout.title.text or "figure"
+    return (Panels(title=title, caption="", figures=(figure,)),)
+
+
+def _save_paper(figure: Figure, path: Path) -> Path:
     # No date: the same result gives the same file.
     metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     content = io.BytesIO()
     with looks():
         kind = path.suffix[1:].lower()
-        figure.savefig(content, format=kind, metadata=metadata.get(kind), bbox_inches="tight")
+        figure.savefig(content, format=kind, metadata=metadata.get(kind))
     write_whole(path, lambda file: file.write(content.getvalue()))
     return path
 

@@ -1,6 +1,8 @@
 """The loss on a line, a plane or in a volume around the parameters."""
 
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -74,6 +76,19 @@ class LandscapeResult(Result):
         if self.outcome is Outcome.BUDGET_SPENT:
             return "Time ran out before all points were measured: repeat the command to go on."
         return "Every point was measured."
+
+    def export(self, path: str | Path) -> Path:
+        """Write the grid for ParaView, and return the path.
+
+        Args:
+            path: ``.vtr``, the grid itself; or ``.vts``, a plane raised by its loss.
+
+        Raises:
+            MisuseError: If it is another kind of file, or cannot be written.
+        """
+        # The writer knows this class, so that it is imported when it is called.
+        written: Path = import_module("sharpscope.results.grids").export_grid(self, path)
+        return written
 
     def __repr__(self) -> str:
         shape = " x ".join(str(n) for n in reversed(self.values.shape))

@@ -104,7 +104,7 @@ def test_what_cannot_be_meant(ours: Path) -> None:
         (("--shape", "4x4"), "every axis needs an odd number of points"),
         (("--shape", "5*5"), "--shape must be points along each axis, such as 51, 51x51 or 21x21x"),
         (("--span", "far"), "--span must be a number"),
-        (("--shape", "3x3x3", "--figure", "v.pdf"), "a volume has no figure on paper: take --out"),
+        (("--shape", "3x3x3", "--figure", "v.pdf"), "a volume has no figure on paper: name a .html"),
     ):
         assert message in failed("landscape", ours, *arguments, code=2)
 

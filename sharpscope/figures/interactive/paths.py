@@ -1,0 +1,45 @@
+"""The path of training in a plane: on the surface, and on the contour."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from sharpscope.results import LandscapeResult
+
+# Seen on every color of the map of losses.
+_COLORS = ("#D55E00", "#ffffff", "#CC79A7", "#E69F00")
+
+
+def path_traces(result: LandscapeResult) -> tuple[list[go.Scatter3d], list[go.Scatter]]:
+    """Return the paths that a plane carries, raised to their loss and flat; often none."""
+    x, y = getattr(result, "path_x", None), getattr(result, "path_y", None)
+    if x is None or y is None:
+        return [], []
+    whose = getattr(result, "path_run", None)
+    whose = np.zeros(len(x)) if whose is None else np.asarray(whose)
+    heights = getattr(result, "path_loss", None)
+    names = getattr(result, "runs", None) or ()
+    above: list[go.Scatter3d] = []
+    across: list[go.Scatter] = []
+    for place, run in enumerate(np.unique(whose)):
+        own = whose == run
+        name = str(names[int(run)]) if int(run) < len(names) else f"run {int(run) + 1}"
+        color = _COLORS[place % len(_COLORS)]
+        steps = np.arange(int(own.sum()))
+        hover = f"{name}, checkpoint %{{customdata}}<br>%{{x:.3g}}, %{{y:.3g}}<extra></extra>"
+        looks = {"color": color, "width": 4}
+        if heights is not None:
+            above.append(
+                go.Scatter3d(
+                    x=x[own], y=y[own], z=np.asarray(heights)[own], mode="lines+markers",
+                    line=looks, marker={"size": 2.5, "color": color}, name=name,
+                    customdata=steps, hovertemplate=hover,
+                )
+            )  # fmt: skip
+        across.append(
+            go.Scatter(
+                x=x[own], y=y[own], mode="lines+markers", line=looks | {"width": 2},
+                marker={"size": 5, "color": color}, name=name, customdata=steps,
+                hovertemplate=hover,
+            )
+        )  # fmt: skip
+    return above, across

@@ -1,0 +1,108 @@
+// Draws the figures of the page. A browser keeps few WebGL scenes alive, so that surfaces are live
+// only near the window; elsewhere, and in print, a still picture stands for them.
+(() => {
+  const config = {
+    displaylogo: false, responsive: true, scrollZoom: false,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "resetCameraLastSave3d"],
+  };
+  const panels = [...document.querySelectorAll(".panel")];
+  const specs = new Map(panels.map((panel) =>
+    [panel, JSON.parse(panel.querySelector("script").textContent)]));
+  const solid = (panel) => panel.classList.contains("solid");
+  const live = (panel) => panel.querySelector(".live");
+  const seen = new Set();
+  let turning = false;
+
+  const webgl = (() => {
+    const context = document.createElement("canvas").getContext("webgl");
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+    return Boolean(context);
+  })();
+
+  // Without WebGL a surface is shown as what its last button shows: the contour.
+  function flattened(spec) {
+    const button = spec.layout.updatemenus?.[0]?.buttons.at(-1);
+    if (webgl || !button?.args[0].visible) return spec;
+    spec.data.forEach((trace, place) => { trace.visible = button.args[0].visible[place]; });
+    Object.assign(spec.layout, button.args[1]);
+    delete spec.layout.updatemenus;
+    return spec;
+  }
+
+  async function draw(panel) {
+    const place = live(panel);
+    if (place.data) return;
+    panel.classList.remove("away");
+    const spec = specs.get(panel);
+    await Plotly.newPlot(place, spec.data, spec.layout, config);
+    if (!solid(panel)) return;
+    place.on("plotly_relayouting", (change) => follow(panel, change["scene.camera"]));
+    place.on("plotly_relayout", (change) => follow(panel, change["scene.camera"]));
+  }
+
+  // Surfaces of one group are looked at from one side.
+  async function follow(panel, camera) {
+    if (!camera || turning) return;
+    turning = true;
+    try {
+      for (const other of panel.closest(".panels").querySelectorAll(".panel.solid")) {
+        specs.get(other).layout.scene.camera = camera;
+        if (other !== panel && live(other).data) {
+          await Plotly.relayout(live(other), { "scene.camera": structuredClone(camera) });
+        }
+      }
+    } finally {
+      turning = false;
+    }
+  }
+
+  function put_away(panel) {
+    if (!live(panel).data || !panel.querySelector(".still").src) return;
+    Plotly.purge(live(panel));
+    panel.classList.add("away");
+  }
+
+  // The picture for print: without buttons, which paper does not have.
+  async function still(panel) {
+    const { data, layout } = structuredClone(specs.get(panel));
+    delete layout.updatemenus;
+    const width = Math.max(320, live(panel).clientWidth || panel.clientWidth);
+    const size = { format: solid(panel) ? "png" : "svg", width, height: 400, scale: 2 };
+    panel.querySelector(".still").src = await Plotly.toImage({ data, layout }, size);
+  }
+
+  async function ready(panel) {
+    try {
+      if (!solid(panel) || seen.has(panel)) await draw(panel);
+      else panel.classList.add("away");
+      await still(panel);
+      panel.dataset.drawn = "true";
+    } catch (error) {
+      panel.dataset.drawn = "false";
+      const told = document.createElement("p");
+      told.className = "failed";
+      told.textContent = `This figure could not be drawn: ${error.message ?? error}`;
+      live(panel).replaceChildren(told);
+    }
+  }
+
+  async function all() {
+    const order = [...panels.filter((panel) => seen.has(panel)), ...panels];
+    for (const panel of new Set(order)) {
+      await ready(panel);
+      await new Promise((done) => setTimeout(done));
+    }
+    document.documentElement.dataset.ready = "true";
+  }
+
+  panels.forEach((panel) => flattened(specs.get(panel)));
+  const watch = new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) seen.add(target); else seen.delete(target);
+      if (!target.dataset.drawn || !solid(target)) continue;
+      if (isIntersecting) draw(target); else put_away(target);
+    }
+  }, { rootMargin: "300px 0px" });
+  panels.forEach((panel) => watch.observe(panel));
+  requestAnimationFrame(() => setTimeout(all));
+})();

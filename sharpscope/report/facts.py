@@ -1,0 +1,61 @@
+"""How each result came about: what a reader needs to judge and to repeat it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sharpscope.results import Record, Result
+from sharpscope.results.base import plain
+
+Facts = list[tuple[str, str]]
+
+
+def facts_of(path: str, record: Record) -> dict[str, Any]:
+    """Return the summary of a result and, in groups, everything that was recorded with it."""
+    kind = record.schema.removeprefix("sharpscope/")
+    whose = " · ".join(
+        part for part in (record.tag, getattr(record, "modality", None)) if part is not None
+    )
+    if not isinstance(record, Result):
+        content = record.to_dict(arrays=False)
+        told = {name: content[name] for name in ("recipe", "metrics", "seconds") if name in content}
+        return {"kind": kind, "whose": whose, "short": path, "groups": {"record": _flat(told)}}
+    outcome = str(record.outcome).replace("_", " ")
+    measured: Facts = [
+        ("file", path),
+        ("method", record.method),
+        ("outcome", f"{outcome}: {record.advice}"),
+        ("loss", f"{record.loss}, {record.loss_value:.6g} over {record.samples:,} items"),
+        ("seed", str(record.seed)),
+        ("products", f"{record.matvecs:g}"),
+        ("seconds", f"{record.seconds:.1f}"),
+    ]
+    if record.peak_bytes is not None:
+        measured.append(("peak memory", f"{record.peak_bytes / 2**20:,.0f} MiB"))
+    if record.replayed:
+        measured.append(("played back", ", ".join(record.replayed)))
+    return {
+        "kind": kind,
+        "whose": whose,
+        "short": f"{record.method}, {outcome}, seed {record.seed}, {record.seconds:.1f} s",
+        "groups": {
+            "measurement": measured,
+            "notes": [("", note) for note in record.notes],
+            "settings": _flat(record.settings),
+            "provenance": _flat(record.provenance),
+        },
+    }
+
+
+def _flat(content: Mapping[str, Any]) -> Facts:
+    return list(_leaves(plain(content), ""))
+
+
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested mappings by dotted name."""
+    if isinstance(value, Mapping) and value:
+        for key, entry in value.items():
+            yield from _leaves(entry, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        yield name, ", ".join(str(entry) for entry in value) or "none"
+    else:
+        yield name, "none" if value is None or value == {} else str(value)

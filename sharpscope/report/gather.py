@@ -1,0 +1,75 @@
+"""The results in a folder, and what in it is none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sharpscope.errors import MisuseError
+from sharpscope.results import Record, Result, load
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """What a report is of.
+
+    Args:
+        folder: Where it was found.
+        records: By path below the folder.
+        left_out: Files that look like results and cannot be read, each with the reason.
+    """
+
+    folder: Path
+    records: dict[str, Record]
+    left_out: dict[str, str]
+
+    @property
+    def results(self) -> dict[str, Result]:
+        """The measurements among the records."""
+        return {path: one for path, one in self.records.items() if isinstance(one, Result)}
+
+
+def gather(folder: str | Path) -> Gathered:
+    """Return every result below a folder.
+
+    Raises:
+        MisuseError: If there is no such folder, or no result in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        told = "is a file" if folder.exists() else "is not there"
+        raise MisuseError(f"a report is of the results in a folder; {folder} {told}")
+    records: dict[str, Record] = {}
+    left_out: dict[str, str] = {}
+    for path in sorted(folder.rglob("*.json")):
+        name = str(path.relative_to(folder))
+        try:
+            found = load(path)
+            repr(found)  # what has the wrong types inside is found here, not in the table
+        except MisuseError as error:
+            left_out[name] = str(error).removeprefix(f"{path} ")
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            left_out[name] = f"is damaged: {error}"
+        else:
+            records[name] = found
+    if not records:
+        others = f"; none of its {len(left_out)} JSON files is one" if left_out else ""
+        raise MisuseError(
+            f"{folder} holds no sharpscope result{others}: save some with --out {folder}"
+        )
+    return Gathered(folder=folder, records=_ordered(records), left_out=left_out)
+
+
+def _ordered(records: dict[str, Record]) -> dict[str, Record]:
+    """Return them by checkpoint, modalities in the order of their recipe."""
+    tags = list(dict.fromkeys(record.tag for record in records.values()))
+
+    def place(entry: tuple[str, Record]) -> tuple[int, int, str]:
+        path, record = entry
+        order: list[str] = []
+        if isinstance(record, Result):
+            settings = (record.provenance.get("recipe") or {}).get("settings") or {}
+            order = str(settings.get("modalities", "")).split("+")
+        modality = getattr(record, "modality", "")
+        found = order.index(modality) if modality in order else len(order)
+        return tags.index(record.tag), found, path
+
+    return dict(sorted(records.items(), key=place))
