@@ -13,7 +13,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 # What a tensor tells Python here may steer anything afterwards, unseen.
 _ESCAPES = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})
-_EXPORTS = frozenset(
+EXPORTS = frozenset(
     {Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.data_ptr, Tensor.__dlpack__}
 )
 
@@ -128,7 +128,7 @@ class Exports(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run the function as it is; a dependent value that leaves is an escape."""
-        if func in _EXPORTS and self.ledger.depends(tensors_in(args)):
+        if func in EXPORTS and self.ledger.depends(tensors_in(args)):
             self.ledger.escaped = True
         return func(*args, **(kwargs or {}))
 

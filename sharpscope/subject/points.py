@@ -1,5 +1,6 @@
 """The loss at points around the parameters: what sharpness and landscapes are made of."""
 
+import functools
 import math
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +14,7 @@ from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.subject.calibration import Calibration
 from sharpscope.subject.losses import BatchLoss, LossSum
 from sharpscope.subject.proof import Census
+from sharpscope.subject.quick import Quick
 from sharpscope.subject.reading import Reading
 from sharpscope.subject.remarks import remarks
 from sharpscope.subject.subject import Subject
@@ -31,7 +33,8 @@ class Points:
     """The mean loss of a subject at displaced parameters of one Selection.
 
     The loss at no displacement is that of the unmodified model. What does not depend on the
-    Selection is played back, after a comparison with plain passes at the first displaced point.
+    Selection is played back, after a comparison with plain passes at the first displaced point;
+    where there is no gradient, norms are folded and attention is fused, after another one.
 
     Args:
         subject: What is under the scope.
@@ -85,6 +88,7 @@ class Points:
             self._tape = self.subject.tape(self.selection)
             self.census = self.subject.census(self.loss, tape=self._tape)
             self._compared = set()
+            self._quick = Quick(self.subject.model, enabled=self.subject.replay)
             if self._calibration is not None:
                 self._calibration.begin(self.subject.tape(self.selection))
                 self._tape = self.subject.tape(self.selection)  # with these statistics
@@ -113,7 +117,7 @@ class Points:
             used=self._used,
             tape=self._tape,
         )
-        return (*self.subject.notes, *told)
+        return (*self.subject.notes, *told, *self._quick.notes())
 
     def value(self, displacement: Tensor | None, reading: Reading | None = None) -> float:
         """Return the mean loss with the parameters moved by a flat vector ``[dim]``.
@@ -133,7 +137,9 @@ class Points:
                 self._calibration.again(displaced=bool(moved.any()))
             self.evaluations += self._calibration.passes - before
         with torch.no_grad():
-            found = self._or_plain(lambda: self._mean(moved, reading=reading))
+            displaced = bool(moved.any())
+            work = functools.partial(self._mean, moved, reading=reading)
+            found = self._or_plain(lambda: self._quick.run(work, displaced=displaced))
         unmodified = displacement is None and self._calibration is None
         return self.census.loss_value if unmodified else found
 
@@ -184,16 +190,18 @@ class Points:
         reading: Reading | None = None,
     ) -> float:
         """Return the mean loss at a point, and add the batches' gradient sums."""
-        self.evaluations += 1
+        self.evaluations += not self._quick.repeating
         sums: list[float] = []
-        loss: str | BatchLoss = self.loss
+        loss: BatchLoss = self.subject.loss(self.loss)
         if reading is not None:
             reading.clear()
             loss = reading
+        loss = self._quick.watched(loss)
         with self._moved(displacement):
             for number, batch, value in self.subject.visits(loss, tape=self._tape):
-                self._compare(number, batch, value, displacement)
+                plain = self._compare(number, batch, value, displacement)
                 sums.append(value.total.item())
+                self._quick.seen(number, sums[-1] if plain is None else plain, value.total.dtype)
                 if reading is not None:
                     reading.keep()
                 if gradient is not None:
@@ -218,8 +226,10 @@ class Points:
             self._tape.refuse(str(refused))
             return work()
 
-    def _compare(self, number: int, batch: Any, value: LossSum, displacement: Tensor) -> None:
-        """Compare a batch's played loss with a plain one, at its first displaced point.
+    def _compare(
+        self, number: int, batch: Any, value: LossSum, displacement: Tensor
+    ) -> float | None:
+        """Compare a batch's played loss with a plain one, which is returned, at its first point.
 
         Raises:
             ReplayRefused: If they differ.
@@ -227,16 +237,17 @@ class Points:
         tape = self._tape
         # Where nothing is displaced, what is wrongly played back looks right.
         if number in self._compared or not displacement.any():
-            return
+            return None
         self._compared.add(number)
         if tape is None or not tape.playing:
-            return
+            return None
         with torch.no_grad():
             plain = self.subject.loss(self.loss)(self.subject.model, batch).total.item()
         played = value.total.item()
         same = plain == played or abs(plain - played) <= self.census.slack * abs(plain)
         if not (same or (math.isnan(plain) and math.isnan(played))):
             raise ReplayRefused(f"batch {number} has the loss {plain:.9g} and {played:.9g}")
+        return plain
 
     def _gradient(self, total: Tensor) -> Tensor:
         if not total.requires_grad:
