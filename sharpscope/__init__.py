@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sharpscope import estimators as estimators
     from sharpscope import operators as operators
     from sharpscope import optim as optim
+    from sharpscope.comparing import compare as compare
     from sharpscope.measure import contribution as contribution
     from sharpscope.measure import coupling as coupling
     from sharpscope.measure import density as density
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = version("sharpscope")
 
 _HOMES = {
+    "compare": "sharpscope.comparing",
     "Subject": "sharpscope.subject",
     "load_subject": "sharpscope.subject",
     "trace": "sharpscope.measure",
@@ -48,6 +50,7 @@ _FOLDERS = ("estimators", "operators", "optim")
 
 __all__ = [
     "Subject",
+    "compare",
     "contribution",
     "coupling",
     "density",

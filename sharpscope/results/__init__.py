@@ -4,6 +4,7 @@ Nothing here imports torch: a result can be read, compared and drawn on a machin
 """
 
 from sharpscope.results.base import Record as Record
+from sharpscope.results.comparison import Comparison as Comparison
 from sharpscope.results.contribution import ContributionResult as ContributionResult
 from sharpscope.results.coupling import CouplingResult as CouplingResult
 from sharpscope.results.density import DensityResult as DensityResult
@@ -21,6 +22,7 @@ from sharpscope.results.store import save_all as save_all
 from sharpscope.results.trace import TraceResult as TraceResult
 
 __all__ = [
+    "Comparison",
     "ContributionResult",
     "CouplingResult",
     "DensityResult",

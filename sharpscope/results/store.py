@@ -11,6 +11,7 @@ import numpy as np
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
 from sharpscope.results.base import Record, beside
+from sharpscope.results.comparison import Comparison
 from sharpscope.results.contribution import ContributionResult
 from sharpscope.results.coupling import CouplingResult
 from sharpscope.results.density import DensityResult
@@ -32,6 +33,7 @@ _KINDS: dict[str, type[Record]] = {
         SharpnessResult,
         GapResult,
         LandscapeResult,
+        Comparison,
         ContributionResult,
         RunRecord,
     )

@@ -10,6 +10,7 @@ import pytest
 from sharpscope.errors import MisuseError
 from sharpscope.results import Record, Result, load
 from tests.results.makers import (
+    a_comparison,
     a_contribution,
     a_coupling,
     a_density,
@@ -31,7 +32,7 @@ MEASURED: tuple[Callable[..., Result], ...] = (
     a_gap,
     a_landscape,
 )
-MEMBERS: tuple[Callable[..., Record], ...] = (*MEASURED, a_run)
+MEMBERS: tuple[Callable[..., Record], ...] = (*MEASURED, a_run, a_comparison)
 PROMISED = (
     "schema version modality parameters samples loss loss_value outcome advice method matvecs "
     "seconds seed settings provenance notes tag"
