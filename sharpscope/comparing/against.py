@@ -196,7 +196,7 @@ def _provenance(groups: Mapping[str | None, Sequence[Result]], whose: Result) ->
                 "epoch": result.provenance.get("epoch"),
                 "training_seed": recipe.get("seed"),
             }
-    return known | {"sources": list(sources.values())}
+    return known | {"sources": tuple(sources.values())}
 
 
 def _told(runs: Mapping[str, Sequence[Run]]) -> str:

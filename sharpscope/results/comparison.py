@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
+from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
 from sharpscope.results.base import Record, plain
 from sharpscope.results.record import significant, within
@@ -279,5 +280,6 @@ def _part(schema: str, kind: Any, content: Any) -> Any:
     except TypeError as error:
         raise MisuseError(f"a {schema} result cannot be read: {error}") from error
     if kind is Difference:
-        return dataclasses.replace(found, verdict=Verdict(found.verdict))
+        verdict = Verdict(one_of("verdict", found.verdict, list(Verdict)))
+        return dataclasses.replace(found, verdict=verdict)
     return found
