@@ -43,10 +43,17 @@ def spanned(numbers: Iterable[float], form: str = ",g") -> str:
 def data_of(results: Sequence[Result]) -> str:
     """Return the loss and what it was averaged over."""
     losses = said(result.loss for result in results)
-    splits = said(_split(result) for result in results)
+    splits = said(_split(result) for result in results if _split(result))
     samples = spanned(result.samples for result in results)
     data = said(dict.fromkeys(_dataset(result) for result in results if _dataset(result)))
-    return f"{losses} loss, mean over {samples} {splits} samples{f' of {data}' if data else ''}"
+    of = f" of {data}" if data else ""
+    return f"{losses} loss, mean over {' '.join(filter(None, (samples, splits)))} samples{of}"
+
+
+def setting_of(records: Sequence[Result | RunRecord], name: str) -> str:
+    """Return the values of a setting, where there are any."""
+    found = {str(value) for record in records if (value := record.settings.get(name)) is not None}
+    return said(sorted(found))
 
 
 def seeds_of(records: Sequence[Record]) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of
+from sharpscope.figures.captions import caption, data_of, methods_of, seeds_of, setting_of
 from sharpscope.figures.naming import each_named
 from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
 from sharpscope.results.contribution import METRIC_WORDS, ContributionResult
@@ -86,13 +86,12 @@ def _alignment(axes: Any, result: ContributionResult, names: Sequence[str]) -> N
 def caption_contribution(results: Sequence[ContributionResult]) -> str:
     """Return what the figure shows, with units and settings."""
     samples = data_of(results).partition("mean over ")[2]
-    masks = said(sorted({str(result.settings.get("mask")) for result in results}))
-    shares = said(sorted({str(result.settings.get("normalize")) for result in results}))
+    masks, how = setting_of(results, "mask"), setting_of(results, "normalize")
+    shares = f"{_kind(results[0])} ({how})" if how else _kind(results[0])
     probes = any(result.probe for result in results)
     return caption(
         f"What each modality contributes, on {samples}",
-        f"left: Shapley shares of {_kind(results[0])} ({shares}), which add up to 1; the dotted "
-        "line is an equal share",
+        f"left: Shapley shares of {shares}, which add up to 1; the dotted line is an equal share",
         f"middle: {METRIC_WORDS[results[0].metric]} without a modality, by the joint model's "
         f"readout of it{', and by a fresh linear probe on its features' if probes else ''}; the "
         "dashed line has all modalities",

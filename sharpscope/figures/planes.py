@@ -136,7 +136,9 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
         f"{shape} points along {kinds}{how}{orthogonal}, {reach} in units of the direction",
         f"BatchNorm statistics {said(sorted(statistics))}" if statistics else "",
         methods_of(results),
-        f"{holes} points are not finite and left out" if holes else "",
+        f"{holes} {'point is' if holes == 1 else 'points are'} not finite and left out"
+        if holes
+        else "",
         seeds_of(results),
     ]
 

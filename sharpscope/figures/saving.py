@@ -1,6 +1,8 @@
 """Figures into files."""
 
 import io
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,30 @@ def _panels(figure: Any) -> tuple[Panels, ...]:
     return (Panels(title=title, caption="", figures=(figure,)),)
 
 
+@contextmanager
+def _settled(figure: Figure) -> Generator[None]:
+    """Hold still where the axes stand: the layout's last digits differ from run to run."""
+    engine = figure.get_layout_engine()
+    if engine is None:
+        yield
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    try:
+        for axes in figure.axes:
+            bounds = [round(edge, 6) for edge in axes.get_position(original=True).bounds]
+            axes.set_position((bounds[0], bounds[1], bounds[2], bounds[3]))
+            axes.set_in_layout(True)
+        yield
+    finally:
+        figure.set_layout_engine(engine)
+
+
 def _save_paper(figure: Figure, path: Path) -> Path:
     # No date: the same result gives the same file.
     metadata: dict[str, Any] = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
     content = io.BytesIO()
-    with looks():
+    with looks(), _settled(figure):
         kind = path.suffix[1:].lower()
         figure.savefig(content, format=kind, metadata=metadata.get(kind))
     write_whole(path, lambda file: file.write(content.getvalue()))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import listed
 from sharpscope.errors import MisuseError
-from sharpscope.figures.captions import caption, runs_of, said, seeds_of
+from sharpscope.figures.captions import caption, runs_of, said, seeds_of, setting_of
 from sharpscope.figures.naming import check_distinct, named, setting_words
 from sharpscope.figures.panels import check_drawable, legend, panels
 from sharpscope.figures.style import color_of, line_of, looks, marker_of
@@ -151,11 +151,11 @@ def caption_sensitivity(
     quantity = quantity or default_metric(results)
     counts = sorted({len(found) for found in _points(results, setting, quantity)})
     level = [run for run in results if setting not in run.settings]
-    kinds = said(sorted({str(run.settings.get("noise_kind")) for run in results}))
+    kind = setting_of(results, "noise_kind")
     return caption(
         f"Test {METRIC_WORDS.get(quantity, quantity)} of the fused prediction over "
         f"{setting_words(setting)}, {runs_of(results)}",
-        f"{kinds} label noise in the training split alone" if setting == NOISE else "",
+        f"{kind} label noise is in the training split alone".strip() if setting == NOISE else "",
         f"each point is the mean over {said(counts, ending='or')} seeds, "
         "error bars are one standard error of it"
         if counts[-1] > 1

@@ -16,6 +16,7 @@ from sharpscope.figures.captions import (
     named_counts,
     said,
     seeds_of,
+    setting_of,
 )
 from sharpscope.figures.course import check_alike
 from sharpscope.figures.naming import check_distinct, named
@@ -114,7 +115,7 @@ def caption_unimodal(results: Sequence[ContributionResult], *, quantity: str = "
     """Return what the figure shows, with units and settings."""
     several = named_counts(results)
     samples = data_of(results).partition("mean over ")[2]
-    masks = said(sorted({str(result.settings.get("mask")) for result in results}))
+    masks = setting_of(results, "mask")
     return caption(
         f"Each modality alone: {_words(results)} {QUANTITIES[quantity]}, on {samples}",
         f"absent modalities: {masks}" if quantity != "probe" else "",

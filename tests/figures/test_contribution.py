@@ -72,7 +72,7 @@ def test_what_cannot_be_drawn():
 
 
 def test_other_formats_are_told(tmp_path: Path):
-    with pytest.raises(MisuseError, match=r"must end in '.pdf', '.svg' or '.png'; got .*bars.gif"):
+    with pytest.raises(MisuseError, match=r"must end in '.pdf', '.svg', .* got .*bars.gif"):
         save_figure(a_contribution().draw(), tmp_path / "bars.gif")
     assert list(tmp_path.iterdir()) == []
 

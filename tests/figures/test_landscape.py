@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import LogNorm
 
 from sharpscope.errors import MisuseError
-from sharpscope.figures import draw_landscape
+from sharpscope.figures import caption_of, draw_landscape
 from sharpscope.results import LandscapeResult
 from tests.results.makers import a_landscape
 
@@ -84,3 +84,76 @@ def test_what_cannot_be_drawn():
     nothing = a_landscape(values=np.full((3, 3), np.nan))
     with pytest.raises(MisuseError, match="there is no landscape to draw: no point is finite"):
         draw_landscape([nothing])
+
+
+def with_paths(**changes: Any) -> LandscapeResult:
+    return a_landscape(
+        axes="pca",
+        labels=("PC 1", "PC 2"),
+        explained=(0.8123, 0.1),
+        runs=("late", "masam"),
+        path_x=np.array([-0.9, 0.0, 0.9, 5.0]),
+        path_y=np.array([1.5, 0.0, 1.0, -1.0]),
+        path_run=np.array([0.0, 0.0, 1.0, 1.0]),
+        **changes,
+    )
+
+
+def test_two_runs_in_one_plane_are_two_paths_within_its_range():
+    figure = draw_landscape([with_paths()])
+    (axes,) = panels(figure)
+    found = {line.get_label(): line for line in axes.lines if line.get_label() in ("late", "masam")}
+    assert found["late"].get_xdata().tolist() == [-0.9, 0.0]
+    assert found["masam"].get_ydata().tolist() == [1.0, -1.0]
+    assert found["late"].get_linestyle() != found["masam"].get_linestyle()
+    stars = [line for line in axes.lines if line.get_marker() == "*"]
+    assert [line.get_xdata().tolist() for line in stars] == [[0.0], [5.0]]
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-1.0, 1.0), (-2.0, 2.0))
+    assert axes.get_xlabel() == "PC 1 (81.2% of variance)"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["late", "masam"]
+    told = caption_of([with_paths()], "contours")
+    assert "principal components of the checkpoints of the runs" in told
+    assert "from ring to star" in told
+
+
+def test_checkpoints_are_marked_on_a_profile():
+    line = a_line(
+        axes="line",
+        runs=("a",),
+        path_x=np.array([0.0, 1.0]),
+        path_loss=np.array([0.01, 1.01]),
+        path_names=("late", "masam"),
+    )
+    (axes,) = draw_landscape([line]).axes
+    assert [text.get_text() for text in axes.texts] == ["late", "masam"]
+    (marks,) = [one for one in axes.lines if one.get_marker() == "o"]
+    assert np.asarray(marks.get_ydata()).tolist() == [0.01, 1.01]
+
+
+def test_the_metric_in_place_of_the_loss():
+    metric = np.linspace(0.5, 0.9, 9).reshape(3, 3)
+    result = a_landscape(metric="accuracy", metric_values=metric)
+    figure = draw_landscape([result], quantity="metric")
+    (axes,) = panels(figure)
+    norm = axes.collections[0].norm
+    assert (norm.vmin, norm.vmax) == (0.5, 0.9)
+    assert not isinstance(norm, LogNorm)
+    assert any(other.get_ylabel() == "accuracy" for other in figure.axes)
+    with pytest.raises(MisuseError, match="'metric' needs landscapes that measured one metric; g"):
+        draw_landscape([a_landscape()], quantity="metric")
+    with pytest.raises(MisuseError, match="quantity must be 'loss' or 'metric'; got 'los'"):
+        draw_landscape([result], quantity="los")
+
+
+def test_the_caption_tells_what_was_left_out_and_how_the_axes_were_made():
+    values = a_landscape().values.copy()
+    values[0, 0] = np.nan
+    settings = {"normalize": "filter", "orthogonal": True, "statistics": "frozen"}
+    told = caption_of([a_landscape(values=values, settings=settings)], "contours")
+    assert "Fusion loss" not in told
+    assert "fusion loss, mean over 12 samples" in told
+    assert "3 x 3 points along random Gaussian directions, filter normalization, orthogonal" in told
+    assert "x ±1, y ±2 in units of the direction" in told
+    assert "BatchNorm statistics frozen." in told
+    assert "1 point is not finite and left out." in told
+    assert "logarithmic from 0.5 to 5.5" in told
