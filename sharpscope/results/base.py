@@ -29,8 +29,14 @@ class Record:
     schema: ClassVar[str]
     # What ``to_dict`` adds to the fields.
     derived: ClassVar[tuple[str, ...]] = ("schema", "version", "arrays")
+    # Names of arrays in the npz, where they are not those of the fields.
+    stored: ClassVar[Mapping[str, str]] = {}
 
     tag: str | None = None
+
+    def tagged(self, tag: str) -> Self:
+        """Return the record under a name of its own, which tables and figures show."""
+        return dataclasses.replace(self, tag=tag)
 
     def draw(self, kind: str | None = None, **how: Any) -> Any:
         """Return the figure of this record; no model and no torch are needed.
@@ -56,7 +62,7 @@ class Record:
             if arrays or not isinstance(value, np.ndarray):
                 content[entry.name] = plain(value)
         if not arrays:
-            content["arrays"] = list(self.array_fields())
+            content["arrays"] = [self.stored.get(name, name) for name in self.array_fields()]
         return content
 
     def array_fields(self) -> dict[str, np.ndarray]:
@@ -101,7 +107,7 @@ class Record:
         path = Path(path)
         if path.suffix == ".npz":
             raise MisuseError(f"cannot write {path}: the npz is for the arrays; name a .json file")
-        arrays = self.array_fields()
+        arrays = {self.stored.get(name, name): a for name, a in self.array_fields().items()}
         text = json.dumps(self.to_dict(arrays=False), indent=1, ensure_ascii=False) + "\n"
         files: dict[Path, Writer] = {path: lambda file: file.write(text.encode())}
         if arrays:

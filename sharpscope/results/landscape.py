@@ -1,5 +1,6 @@
 """The loss on a line, a plane or in a volume around the parameters."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +23,7 @@ class LandscapeResult(Result):
         y: Along the second; None of a line.
         z: Along the third; None of a line or a plane.
         values: The loss: ``[x]``, ``[y, x]`` or ``[z, y, x]``; NaN and infinity as they came.
+            ``loss`` in the npz.
         lengths: ``‖direction‖`` of each axis, in the unit of the parameters.
         curvatures: Second difference of the loss along each unit direction, over one step of the
             grid both ways from the center.
@@ -44,6 +46,7 @@ class LandscapeResult(Result):
     """
 
     schema: ClassVar[str] = "sharpscope/landscape"
+    stored: ClassVar[Mapping[str, str]] = {"values": "loss"}
 
     axes: str
     labels: tuple[str, ...]

@@ -83,7 +83,9 @@ def load(path: str | Path) -> Record:
             f"got {schema!r}"
         )
     if names := content.get("arrays"):
-        content |= _arrays(beside(path), names)
+        fields = {stored: name for name, stored in _KINDS[schema].stored.items()}
+        found = _arrays(beside(path), names)
+        content |= {fields.get(name, name): values for name, values in found.items()}
     return _KINDS[schema].from_dict(content)
 
 

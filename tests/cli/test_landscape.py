@@ -21,7 +21,8 @@ def test_planes_of_both_encoders(ours: Path, tmp_path: Path) -> None:
     assert isinstance(saved, LandscapeResult)
     assert saved.values.shape == (3, 5)
     with np.load(tmp_path / "planes" / "landscape-tiny-fou.npz") as arrays:
-        assert sorted(arrays) == ["values", "x", "y"]
+        assert sorted(arrays) == ["loss", "x", "y"]
+        assert arrays["loss"].shape == (3, 5)
     kinds = sorted(path.suffix for path in (tmp_path / "planes").iterdir())
     assert kinds == [".json", ".json", ".npz", ".npz"]
 
