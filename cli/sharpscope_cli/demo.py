@@ -14,7 +14,7 @@ from sharpscope_cli.params import count
     type=PATH,
     default="runs",
     metavar="FOLDER",
-    help="Where the checkpoints go.",
+    help="Where the checkpoints and the report go.",
 )
 @click.option(
     "--samples",
@@ -31,7 +31,8 @@ def command(
     """The whole story on embedded data, in about two minutes.
 
     Trains two models on avdigits, with the joint loss alone and with the unimodal losses added,
-    and one on synthetic ehr-cxr; measures both encoders of the first two; prints one table.
+    and one on synthetic ehr-cxr; measures both encoders of the first two; prints one table, and
+    the path of a report of them that opens in a browser.
     """
     from sharpscope_cli.output import emit_json
     from sharpscope_cli.params import device_named

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import torch
 
 from sharpscope.estimators import HutchPlusPlus, Krylov, TopEigenvalues
+from sharpscope.landscape import Landscape
 from sharpscope.operators import HessianOperator
 from sharpscope.recipes import parse_recipe
-from sharpscope.results import EigenResult, TraceResult, check_writable
+from sharpscope.report import write_report
+from sharpscope.results import EigenResult, LandscapeResult, TraceResult, check_writable, save_all
 from sharpscope.results.record import significant
 from sharpscope.results.trace import with_error
 from sharpscope.subject.rebuild import load_subject
@@ -51,6 +53,9 @@ CHAPTERS = (
     Chapter(name="ehr-cxr", recipe="ehr-cxr:small", method="late", epochs=20, measured=False),
 )
 
+# A landscape for each encoder measured: coarse and on part of the items, which takes seconds.
+GRID, GRID_SAMPLES = (11, 11), 360
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -61,12 +66,14 @@ class Row:
         metrics: Of the model, by split and output.
         trace: Its Hessian trace.
         eigen: Its extreme eigenvalues.
+        landscape: The loss around it.
     """
 
     model: str
     metrics: Mapping[str, Mapping[str, Any]]
     trace: TraceResult
     eigen: EigenResult
+    landscape: LandscapeResult | None = None
 
     @property
     def seconds(self) -> float:
@@ -99,9 +106,10 @@ class Story:
     seconds: float = 0.0
 
     def prepare(self) -> None:
-        """Prove that every checkpoint can be written."""
+        """Prove that every checkpoint and the report can be written."""
         for chapter in self.chapters:
             check_writable(self.path(chapter))
+        check_writable(self.report)
 
     def run(self) -> None:
         """Train every model, then measure the encoders of those that the table has."""
@@ -123,11 +131,27 @@ class Story:
         for chapter in self.chapters:
             if chapter.measured:
                 self._measure(chapter, metrics[chapter.name])
+        self.line.stage(f"report: {self.report}")
+        self._save()
+        write_report(self.report.parent)
         self.seconds = time.perf_counter() - began
 
     def path(self, chapter: Chapter) -> Path:
         """Return where the checkpoint of a chapter goes."""
         return self.out_dir / f"{chapter.name}.pt"
+
+    @property
+    def report(self) -> Path:
+        """Where the report of the rows goes, beside the results that it is made from."""
+        return self.out_dir / "report" / "report.html"
+
+    def _save(self) -> None:
+        kept: list[Path] = []
+        for row in self.rows:
+            for stem in ("trace", "eigen", "landscape"):
+                if (result := getattr(row, stem)) is not None:
+                    tagged = replace(result, tag=row.model)
+                    kept += save_all([tagged], self.report.parent, stem, taken=kept)
 
     @property
     def next(self) -> str:
@@ -156,6 +180,7 @@ class Story:
                 for row in self.rows
             ],
             "checkpoints": [str(self.path(chapter)) for chapter in self.chapters],
+            "report": str(self.report),
             "samples": self.rows[0].trace.samples,
             "seconds": self.seconds,
             "next": self.next,
@@ -163,6 +188,8 @@ class Story:
 
     def _measure(self, chapter: Chapter, metrics: Mapping[str, Mapping[str, Any]]) -> None:
         subject = load_subject(self.path(chapter), samples=self.samples, device=self.device)
+        few = GRID_SAMPLES if self.samples is None else min(self.samples, GRID_SAMPLES)
+        part = load_subject(self.path(chapter), samples=few, device=self.device)
         for modality in subject.owners.modalities:
             what = f"measure {chapter.name}, {modality}"
             self.line.stage(what)
@@ -173,7 +200,11 @@ class Story:
                 ends = TopEigenvalues(seed=self.seed)(operator, watcher=watcher, krylov=krylov)
                 watcher = Watch(self.line, f"{what}: trace")
                 found = HutchPlusPlus(seed=self.seed)(operator, watcher=watcher, krylov=krylov)
-            self.rows.append(Row(model=chapter.name, metrics=metrics, trace=found, eigen=ends))
+            watcher = Watch(self.line, f"{what}: landscape")
+            around = Landscape(shape=GRID, seed=self.seed)
+            plane = around(part, modality, watcher=watcher.tell)
+            row = Row(model=chapter.name, metrics=metrics, trace=found, eigen=ends, landscape=plane)
+            self.rows.append(row)
 
 
 @contextmanager
@@ -224,6 +255,8 @@ def show_story(story: Story, *, quiet: bool) -> None:
             "",
             f"Done in {story.seconds:.0f} s. Checkpoints: "
             + ", ".join(str(story.path(chapter)) for chapter in story.chapters),
+            "",
+            f"The same as one page, with loss surfaces that turn: {story.report}",
             "",
             "Type next:",
         ]

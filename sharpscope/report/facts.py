@@ -7,6 +7,8 @@ from sharpscope.results import Record, Result
 from sharpscope.results.base import plain
 
 Facts = list[tuple[str, str]]
+# Of a record that is no measurement: a training run, a comparison.
+_OTHERS = ("recipe", "metrics", "reference", "names", "settings", "provenance", "notes", "seconds")
 
 
 def facts_of(path: str, record: Record) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def facts_of(path: str, record: Record) -> dict[str, Any]:
     )
     if not isinstance(record, Result):
         content = record.to_dict(arrays=False)
-        told = {name: content[name] for name in ("recipe", "metrics", "seconds") if name in content}
+        told = {name: content[name] for name in _OTHERS if name in content}
         return {"kind": kind, "whose": whose, "short": path, "groups": {"record": _flat(told)}}
     outcome = str(record.outcome).replace("_", " ")
     measured: Facts = [

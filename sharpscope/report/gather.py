@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import Record, Result, load
+from sharpscope.results import Comparison, Record, Result, load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,17 @@ class Gathered:
     def results(self) -> dict[str, Result]:
         """The measurements among the records."""
         return {path: one for path, one in self.records.items() if isinstance(one, Result)}
+
+    @property
+    def comparisons(self) -> dict[str, Comparison]:
+        """The comparisons among them, whose numbers are differences."""
+        return {path: one for path, one in self.records.items() if isinstance(one, Comparison)}
+
+    @property
+    def title(self) -> str:
+        """The checkpoints, or the folder where there are many."""
+        tags = list(dict.fromkeys(one.tag for one in self.records.values() if one.tag))
+        return ", ".join(tags) if 0 < len(tags) <= 3 else self.folder.resolve().name
 
 
 def gather(folder: str | Path) -> Gathered:

@@ -78,14 +78,19 @@ class Table:
         return {name: rows for name, rows in found.items() if rows}
 
 
-def tabulate(results: Iterable[Result]) -> Table:
+def tabulate(results: Sequence[Result]) -> Table:
     """Return the table of results; a second number of one kind and encoder has its own row."""
     rows: list[Row] = []
     remarks: dict[str, int] = {}
-    # What was measured on other data than the rest stands in the rows that there are.
-    for result in sorted(results, key=_elsewhere):
-        found = [(quantity, one) for quantity in QUANTITIES for one in quantity.find(result)]
-        if not found and not _elsewhere(result):
+    numbers = {
+        id(result): [(quantity, one) for quantity in QUANTITIES for one in quantity.find(result)]
+        for result in results
+    }
+    # What was measured on other data than the rest, or is no number, stands in the rows there are.
+    for result in sorted(results, key=lambda one: (not numbers[id(one)], _elsewhere(one))):
+        found = numbers[id(result)]
+        known = {(row.checkpoint, row.modality) for row in rows}
+        if not found and (_checkpoint(result), result.modality) not in known:
             _row(rows, result, result.modality, [])
         for modality in dict.fromkeys(one.modality for _, one in found):
             own = {quantity.key: one for quantity, one in found if one.modality == modality}
@@ -108,11 +113,16 @@ def _elsewhere(result: Result) -> bool:
     return isinstance(result, ContributionResult | GapResult)
 
 
-def _row(rows: list[Row], result: Result, modality: str, keys: Iterable[str]) -> Row:
-    """Return the row where these numbers belong and are not yet, made if there is none."""
+def _checkpoint(result: Result) -> tuple[str, str]:
     provenance: Mapping[str, Any] = result.provenance
     tag = result.tag or str(provenance.get("checkpoint") or "model")
-    checkpoint = (tag, str(provenance.get("checkpoint_sha256") or ""))
+    return tag, str(provenance.get("checkpoint_sha256") or "")
+
+
+def _row(rows: list[Row], result: Result, modality: str, keys: Iterable[str]) -> Row:
+    """Return the row where these numbers belong and are not yet, made if there is none."""
+    checkpoint = _checkpoint(result)
+    provenance: Mapping[str, Any] = result.provenance
     data = (
         None
         if _elsewhere(result)

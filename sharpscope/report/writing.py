@@ -58,10 +58,11 @@ def render(found: Gathered) -> str:
         environment("sharpscope.report")
         .get_template("report.html")
         .render(
-            title=f"Flatness report: {found.folder.resolve().name}",
+            title=f"Flatness report: {found.title}",
             version=version("sharpscope"),
             table=tabulate(results),
             counted=_counted(len(found.records)),
+            comparisons=found.comparisons,
             facts=[facts_of(path, record) for path, record in found.records.items()],
             left_out=found.left_out,
             **described(_figures(found)),

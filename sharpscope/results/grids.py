@@ -43,8 +43,8 @@ def _write(file: IO[bytes], result: LandscapeResult, *, raised: bool) -> None:
     axes = [np.zeros(1) if axis is None else axis for axis in (result.x, result.y, result.z)]
     shape = tuple(len(axis) for axis in reversed(axes))
     points: dict[str, np.ndarray] = {"loss": result.values}
-    if (metric := getattr(result, "metric_values", None)) is not None:
-        points[str(getattr(result, "metric", None) or "metric")] = metric
+    if result.metric_values is not None:
+        points[result.metric or "metric"] = result.metric_values
     center = np.zeros(shape, dtype=np.uint8)
     center[tuple(int(np.abs(axis).argmin()) for axis in reversed(axes))] = 1
     points["center"] = center

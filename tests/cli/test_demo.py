@@ -53,7 +53,13 @@ def test_table_checkpoints_and_the_sentence_to_type_next() -> None:
     assert all(len(line) <= 80 for line in lines[:-2])
     assert "over 24 training items" in " ".join(text.split())
     made = sorted(path.name for path in Path("runs").iterdir())
-    assert made == ["avdigits-joint.pt", "avdigits-late.pt", "ehr-cxr.pt"]
+    assert made == ["avdigits-joint.pt", "avdigits-late.pt", "ehr-cxr.pt", "report"]
+    assert "surfaces that turn: runs/report/report.html" in " ".join(text.split())
+    page = Path("runs/report/report.html").read_text()
+    assert page.count('class="panel solid"') == 4  # a surface for each encoder of both models
+    rows = [line for line in lines if "±" in line and "trace" not in line]
+    for told in (re.findall(r"[\d.]+ ± [\d.]+", line) for line in rows[:4]):
+        assert told[0] in page
     assert lines[-1] == "  sharpscope trace runs/ehr-cxr.pt --modality zer"
     _, *sentence = shlex.split(lines[-1])
     assert "Hessian trace of zer in runs/ehr-cxr.pt" in done(*sentence, "--samples", "24")
@@ -146,7 +152,10 @@ def test_table_fits_any_width_and_loses_no_column(
 def test_stages_are_plain_lines_off_a_terminal() -> None:
     result = run("demo", "--samples", "16", "--out-dir", "elsewhere")
     assert result.stderr.splitlines()[0] == "train 1 of 3: avdigits-joint"
-    assert result.stderr.splitlines()[-1] == "measure avdigits-late, mor"
+    assert result.stderr.splitlines()[-2:] == [
+        "measure avdigits-late, mor",
+        "report: elsewhere/report/report.html",
+    ]
     assert "\r" not in result.stderr
     assert "sharpscope trace elsewhere/ehr-cxr.pt --modality zer" in result.stdout
     assert run("demo", "--samples", "16", "--quiet").stderr == ""
@@ -157,6 +166,8 @@ def test_json_and_seed() -> None:
     found = read_json("demo", "--samples", "16", "--seed", "1")
     assert found["schema"] == "sharpscope/demo"
     assert found["checkpoints"][2] == "runs/ehr-cxr.pt"
+    assert found["report"] == "runs/report/report.html"
+    assert len(list(Path("runs/report").glob("*.json"))) == 3 * len(found["rows"])
     assert found["next"] == "sharpscope trace runs/ehr-cxr.pt --modality zer"
     row = found["rows"][0]
     assert {"parameters", "train_loss", "train_accuracy", "test_accuracy", "seconds"} <= set(row)

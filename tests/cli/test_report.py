@@ -39,3 +39,14 @@ def test_what_cannot_be_reported() -> None:
     assert "must end in .html" in failed("report", "found", "--out", "x.pdf", code=2)
     assert "cannot write" in failed("report", "found", "--out", "found/trace.json/x.html", code=2)
     assert list(Path("empty").iterdir()) == []
+
+
+def test_a_volume_turns_in_a_page_and_its_grid_is_exported(ours: Path) -> None:
+    arguments = ("--modality", "mor", "--samples", "8", "--shape", "3x3x3", "--out", "v.json")
+    text = done("landscape", ours, *arguments, "--figure", "v.html")
+    assert text.endswith("Saved v.json\nDrew v.html\n")
+    assert '"isosurface"' in Path("v.html").read_text()
+    assert done("figure", "v.json", "--out", "v.vtr") == "Drew v.vtr\n"
+    assert 'WholeExtent="0 2 0 2 0 2"' in Path("v.vtr").read_text()
+    told = failed("landscape", ours, *arguments[:-2], "--figure", "v.vtr", code=2)
+    assert ".vtr holds the grid of one landscape: save the result with --out" in told

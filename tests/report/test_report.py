@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from sharpscope.errors import MisuseError
 from sharpscope.report import gather, write_report
@@ -14,6 +15,7 @@ from sharpscope.report.table import tabulate
 from sharpscope.report.writing import render
 from sharpscope.results import Outcome, Result, save_all
 from tests.results.makers import (
+    a_comparison,
     a_contribution,
     a_coupling,
     a_density,
@@ -107,6 +109,15 @@ def test_a_row_holds_one_kind_of_data_and_one_number_of_a_kind():
     assert len(table.rows["b"]) == 1
 
 
+def test_a_landscape_has_a_row_only_where_nothing_else_has_one():
+    planes = [a_landscape(tag="a", samples=3), a_landscape(tag="b", samples=3)]
+    table = tabulate([*planes, a_trace(tag="a")])
+    (row,) = table.rows["a"]
+    assert (row.told["samples"], set(row.cells) & {"trace"}) == ("12", {"trace"})
+    (alone,) = table.rows["b"]
+    assert (alone.told["samples"], alone.cells) == ("3", {})
+
+
 def test_checkpoints_of_one_name_are_told_apart_by_their_hash():
     names = ("1234567890", "abcdefghij")
     traces = [a_trace(tag="late", provenance={"checkpoint_sha256": name}) for name in names]
@@ -163,6 +174,23 @@ def test_a_folder_inside_counts_and_what_is_no_result_is_told(tmp_path: Path):
     assert "holds the arrays" in found.left_out["alone.json"]
     for name in found.left_out:
         assert f"<code>{name}</code>" in render(found)
+
+
+def test_it_is_named_after_its_checkpoints_or_its_folder(tmp_path: Path):
+    assert "<h1>Flatness report: late</h1>" in report_of(tmp_path, a_trace(tag="late"))
+    many = [a_trace(tag=name) for name in "abcd"]
+    assert "<h1>Flatness report: many</h1>" in report_of(tmp_path / "many", *many)
+
+
+def test_a_comparison_is_told_in_its_sentences(tmp_path: Path):
+    found = a_comparison()
+    html = report_of(tmp_path, a_trace())
+    assert "<h2>Differences</h2>" not in html
+    found.save(tmp_path / "compare.json")
+    html = render(gather(tmp_path))
+    assert found.sentences
+    for sentence in found.sentences:
+        assert f"<li>{escape(sentence)}</li>" in html
 
 
 def test_columns_are_explained_with_their_formula(tmp_path: Path):

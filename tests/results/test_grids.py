@@ -67,6 +67,13 @@ def test_fewer_axes_leave_the_others_at_zero(lines: bool, tmp_path: Path):
     assert len(arrays["y"]) == (1 if lines else 5)
 
 
+def test_the_metric_of_the_same_passes_is_beside_the_loss(tmp_path: Path):
+    metric = np.linspace(0, 1, 15).reshape(5, 3)
+    result = a_landscape(x=X, y=Y, values=measured((5, 3)), metric="accuracy", metric_values=metric)
+    _, arrays = read(export_grid(result, tmp_path / "g.vtr"))
+    np.testing.assert_array_equal(arrays["accuracy"], metric.ravel())
+
+
 def test_a_plane_is_raised_by_its_loss_and_its_holes_are_hidden(tmp_path: Path):
     values = measured((5, 3))
     grid, arrays = read(export_grid(a_landscape(x=X, y=Y, values=values), tmp_path / "p.vts"))

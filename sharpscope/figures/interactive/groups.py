@@ -14,10 +14,11 @@ from sharpscope.figures.interactive.house import Scale
 from sharpscope.figures.interactive.lines import densities, profiles
 from sharpscope.figures.interactive.surface import surfaces
 from sharpscope.figures.interactive.volume import volumes
+from sharpscope.figures.planes import settings_sentences
 from sharpscope.results import DensityResult, LandscapeResult, Record, Result, RunRecord
 
 Some = TypeVar("Some", bound=Record)
-_HOLES = "the cross is the model; what is not finite is a hole"
+_MARKS = "the cross is the model; what is not finite is a hole"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,20 +105,15 @@ def _landscapes(
 
 
 def _landscape_caption(results: Sequence[LandscapeResult]) -> str:
-    first, scale = results[0], Scale.of(results)
-    shapes = said(" × ".join(str(n) for n in reversed(r.values.shape)) for r in results)
-    normalize = first.settings.get("normalize")
-    filtered = f", {normalize}-normalized" if first.axes == "random" and normalize else ""
-    lengths = spanned((length for result in results for length in result.lengths), ".3g")
+    scale = Scale.of(results)
     kind = "" if scale is None else " logarithmic" if scale.log else " linear"
-    paths = any(getattr(result, "path_x", None) is not None for result in results)
+    paths = any(result.path_x is not None for result in results)
     return caption(
-        f"{data_of(results)}, at {shapes} points",
-        f"the parameters of the encoder named move along {first.axes} directions{filtered}, of "
-        f"length {lengths}; everything else stands still",
-        f"one{kind} scale for all; {_HOLES}" if first.y is not None else f"one{kind} scale for all",
+        *settings_sentences(results, "loss"),
+        "the parameters of the encoder named move; everything else stands still",
+        f"one{kind} scale for all",
+        _MARKS if results[0].y is not None else "",
         "lines are paths of training, projected into the plane" if paths else "",
-        seeds_of(results),
     )
 
 

@@ -11,13 +11,10 @@ _COLORS = ("#D55E00", "#ffffff", "#CC79A7", "#E69F00")
 
 def path_traces(result: LandscapeResult) -> tuple[list[go.Scatter3d], list[go.Scatter]]:
     """Return the paths that a plane carries, raised to their loss and flat; often none."""
-    x, y = getattr(result, "path_x", None), getattr(result, "path_y", None)
+    x, y, heights, names = result.path_x, result.path_y, result.path_loss, result.runs
     if x is None or y is None:
         return [], []
-    whose = getattr(result, "path_run", None)
-    whose = np.zeros(len(x)) if whose is None else np.asarray(whose)
-    heights = getattr(result, "path_loss", None)
-    names = getattr(result, "runs", None) or ()
+    whose = np.zeros(len(x)) if result.path_run is None else result.path_run
     above: list[go.Scatter3d] = []
     across: list[go.Scatter] = []
     for place, run in enumerate(np.unique(whose)):
@@ -30,7 +27,7 @@ def path_traces(result: LandscapeResult) -> tuple[list[go.Scatter3d], list[go.Sc
         if heights is not None:
             above.append(
                 go.Scatter3d(
-                    x=x[own], y=y[own], z=np.asarray(heights)[own], mode="lines+markers",
+                    x=x[own], y=y[own], z=heights[own], mode="lines+markers",
                     line=looks, marker={"size": 2.5, "color": color}, name=name,
                     customdata=steps, hovertemplate=hover,
                 )

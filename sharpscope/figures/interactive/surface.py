@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 
 from sharpscope.figures.interactive.house import (
@@ -16,6 +15,7 @@ from sharpscope.figures.interactive.house import (
     named,
 )
 from sharpscope.figures.interactive.paths import path_traces
+from sharpscope.figures.planes import axis_labels
 from sharpscope.results import LandscapeResult
 
 CAMERA = {"eye": {"x": 1.5, "y": -1.65, "z": 1.1}, "center": {"x": 0, "y": 0, "z": -0.15}}
@@ -32,7 +32,7 @@ def surface(result: LandscapeResult, scale: Scale) -> go.Figure:
     low, high = scale.ends
     colors: dict[str, Any] = {"colorscale": "Viridis", "cmin": low, "cmax": high}
     bar = scale.bar(f"{result.loss} loss")
-    told = _told(result)
+    told = result.metric_values
     raised = go.Surface(
         x=result.x,
         y=result.y,
@@ -99,10 +99,11 @@ def _views(result: LandscapeResult, scale: Scale, three: int, two: int) -> list[
 
 
 def _flat_axes(result: LandscapeResult, *, shown: bool) -> dict[str, Any]:
+    labels = axis_labels(result)
     looks = {"visible": shown, "showgrid": False, "zeroline": False}
     return {
-        "xaxis": {**looks, "title": {"text": result.labels[0]}},
-        "yaxis": {**looks, "title": {"text": result.labels[1]}},
+        "xaxis": {**looks, "title": {"text": labels[0]}},
+        "yaxis": {**looks, "title": {"text": labels[1]}},
         "plot_bgcolor": "#eeeeee" if shown else "white",  # what a hole shows
     }
 
@@ -118,9 +119,10 @@ def _scene(result: LandscapeResult, scale: Scale) -> dict[str, Any]:
         }
         return {"title": {"text": title, "font": {"size": 11}}, **looks, **more}
 
+    labels = axis_labels(result)
     return {
-        "xaxis": axis(result.labels[0]),
-        "yaxis": axis(result.labels[1]),
+        "xaxis": axis(labels[0]),
+        "yaxis": axis(labels[1]),
         "zaxis": axis(f"{result.loss} loss", **scale.axis()),
         "aspectmode": "manual",
         "aspectratio": {"x": 1, "y": 1, "z": 0.7},
@@ -154,12 +156,8 @@ def _crosses(result: LandscapeResult, scale: Scale) -> tuple[go.Scatter3d, go.Sc
     return above, across
 
 
-def _told(result: LandscapeResult) -> np.ndarray | None:
-    return getattr(result, "metric_values", None)
-
-
 def _hover(result: LandscapeResult, loss: str) -> str:
-    metric = "" if _told(result) is None else f"<br>{result.metric} %{{customdata:.3f}}"  # pyright: ignore[reportAttributeAccessIssue]
+    metric = "" if result.metric is None else f"<br>{result.metric} %{{customdata:.3f}}"
     return (
         f"{result.labels[0]} %{{x:.3g}}<br>{result.labels[1]} %{{y:.3g}}"
         f"<br><b>{result.loss} loss {loss}</b>{metric}<extra></extra>"

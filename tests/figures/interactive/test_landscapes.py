@@ -116,7 +116,8 @@ def test_a_path_of_training_lies_on_the_surface_and_on_the_contour():
     result = a_landscape(
         path_x=np.array([-1.0, 0.0, 1.0]), path_y=np.array([0.0, 0.0, 2.0]),
         path_run=np.array([0.0, 0.0, 1.0]), path_loss=np.array([4.0, 2.0, 3.0]),
-        runs=("late", "masam"), metric="accuracy", metric_values=np.full((3, 3), 0.25),
+        runs=("late", "masam"), explained=(0.75, 0.125),
+        metric="accuracy", metric_values=np.full((3, 3), 0.25),
     )  # fmt: skip
     (figure,) = look([result])[0].figures
     for kind in ("scatter3d", "scatter"):
@@ -125,6 +126,8 @@ def test_a_path_of_training_lies_on_the_surface_and_on_the_contour():
         assert (list(masam.x), list(masam.y)) == ([1.0], [2.0])
         if kind == "scatter3d":
             assert list(late.z) == [4.0, 2.0]
+    titles = (figure.layout.scene.xaxis.title.text, figure.layout.scene.yaxis.title.text)
+    assert titles == ("direction 1 (75.0% of variance)", "direction 2 (12.5% of variance)")
     assert "accuracy %{customdata" in figure.data[0].hovertemplate
     assert "paths of training" in look([result])[0].caption.lower()
 
@@ -162,7 +165,7 @@ def test_other_directions_are_another_figure_with_another_caption():
     first, second = look(lines)
     assert first.title == "Loss profiles, random directions"
     assert second.title == "Loss profiles, eigen directions"
-    assert "random directions, filter-normalized" in first.caption
+    assert "random Gaussian directions, filter normalization" in first.caption
     assert "logarithmic scale" in first.caption
 
 
