@@ -34,27 +34,37 @@ def command(request: Request, metric: str | None, bootstrap: int) -> None:
     Prints 100 (train - test) / train, signed, with its standard error and a 95 % interval over the
     items of both splits.
     """
-    from sharpscope.errors import SpecError
-    from sharpscope.measure import generalization_gap
     from sharpscope.results import GapResult
-    from sharpscope_cli.measuring import measure_all, only_given, other_split, report
+    from sharpscope_cli.measuring import measure_all, only_given, report
     from sharpscope_cli.render_losses import show_gaps
 
     def measure(subject: Any, name: str, watch: Any) -> GapResult:
-        found = {split: other_split(request, subject, split) for split in ("train", "test")}
-        if missing := [split for split, other in found.items() if other is None]:
-            raise SpecError(
-                f"the gap is between train and test, and there is no {' and no '.join(missing)}: "
-                f"add it to [data] of {subject.provenance.get('spec')}"
-            )
-        return generalization_gap(
-            found["train"],  # pyright: ignore[reportArgumentType]
-            found["test"],  # pyright: ignore[reportArgumentType]
-            watcher=watch.tell,
-            bootstrap=bootstrap,
-            seed=request.seed,
-            **only_given(metric=metric),
-        )
+        return gap_of(request, subject, watch, bootstrap=bootstrap, **only_given(metric=metric))
 
     results = measure_all(request, measure, stem="gap")
     report(request, results, lambda found: show_gaps(found, quiet=request.quiet))
+
+
+def gap_of(request: Request, subject: Any, watch: Any, **settings: Any) -> Any:
+    """Return the gap of a checkpoint, whose splits are loaded for it.
+
+    Raises:
+        SpecError: If it has no train or no test.
+    """
+    from sharpscope.errors import SpecError
+    from sharpscope.measure import generalization_gap
+    from sharpscope_cli.measuring import other_split
+
+    found = {split: other_split(request, subject, split) for split in ("train", "test")}
+    if missing := [split for split, other in found.items() if other is None]:
+        raise SpecError(
+            f"the gap is between train and test, and there is no {' and no '.join(missing)}: "
+            f"add it to [data] of {subject.provenance.get('spec')}"
+        )
+    return generalization_gap(
+        found["train"],  # pyright: ignore[reportArgumentType]
+        found["test"],  # pyright: ignore[reportArgumentType]
+        watcher=watch.tell,
+        seed=request.seed,
+        **settings,
+    )

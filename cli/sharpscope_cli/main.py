@@ -22,6 +22,7 @@ COMMANDS = {
     "gap": "Normalized generalization gap of a metric, with its interval.",
     "coupling": "How strongly the curvature of encoders is coupled.",
     "contribution": "What each modality contributes to a model's predictions.",
+    "compare": "Checkpoints, or methods over seeds, side by side with paired errors.",
     "figure": "A figure of a paper from saved results, and its caption.",
     "report": "Everything that the results in a folder say, as one HTML file.",
     "train": "Train a recipe and save a checkpoint that carries it.",

@@ -84,6 +84,19 @@ def measure_all(
     return results
 
 
+def each_loaded(request: Request) -> Generator[tuple[Path, "Subject"]]:
+    """Yield each checkpoint with its subject, as it will be measured; progress on the line."""
+    from sharpscope.subject.containers import check_file
+
+    for path in request.checkpoints:
+        check_file(path)
+    device = device_named(request.device)
+    with own_stdout(), as_typed(), Line(quiet=request.quiet) as line:
+        for path in request.checkpoints:
+            line.show(f"{path.stem}: its loss")
+            yield path, _loaded(request, path, device)
+
+
 def out_of(request: Request, stem: str, subject: "Subject", modality: str) -> Path | None:
     """Return a name for what is kept on the way to a result; None where nothing is saved."""
     if request.out is None or request.single:

@@ -21,7 +21,7 @@ class Request:
         joint: Whether a checkpoint has one result, of all its encoders together.
     """
 
-    checkpoints: tuple[Path, ...]
+    checkpoints: tuple[Path, ...] = ()
     batch_size: int | None
     device: str
     dtype: str | None
@@ -136,6 +136,27 @@ SUBJECT = (
     ),
     SEED,
 )
+MODALITY = click.option(
+    "--modality",
+    "modalities",
+    multiple=True,
+    metavar="NAME",
+    help="An encoder, shared, all, or a glob of parameter names; may be repeated.  "
+    "[default: every encoder in turn]",
+)
+MAX_SECONDS = click.option(
+    "--max-seconds",
+    type=POSITIVE,
+    metavar="X",
+    help="Seconds that each measurement may take.  [default: no limit]",
+)
+MEMORY = click.option(
+    "--memory",
+    type=Memory(),
+    metavar="SIZE",
+    help="Memory that recorded outputs and kept graphs may take, such as 2GiB; with less, more is "
+    "computed again.  [default: half of what is free]",
+)
 REPLAY = click.option(
     "--no-replay",
     "replay",
@@ -165,31 +186,13 @@ def measuring(
     )
     return _requested(
         CHECKPOINTS,
-        click.option(
-            "--modality",
-            "modalities",
-            multiple=True,
-            metavar="NAME",
-            help="An encoder, shared, all, or a glob of parameter names; may be repeated.  "
-            "[default: every encoder in turn]",
-        ),
+        MODALITY,
         LOSS,
         *SUBJECT,
         *(() if rtol is None else (target,)),
         *(() if budget_help is None else (budget,)),
-        click.option(
-            "--max-seconds",
-            type=POSITIVE,
-            metavar="X",
-            help="Seconds that each measurement may take.  [default: no limit]",
-        ),
-        click.option(
-            "--memory",
-            type=Memory(),
-            metavar="SIZE",
-            help="Memory that recorded outputs and kept graphs may take, such as 2GiB; with less, "
-            "more is computed again.  [default: half of what is free]",
-        ),
+        MAX_SECONDS,
+        MEMORY,
         REPLAY,
         SPEC,
         TRUST,
@@ -216,6 +219,42 @@ def measuring_jointly(*more: Decorator, split: bool = True) -> Decorator:
     )
 
 
+def comparing(run: Callable[..., None]) -> Callable[..., Any]:
+    """Add the options of a command that measures several checkpoints alike, as a ``Request``."""
+    return _requested(
+        MODALITY,
+        LOSS,
+        *SUBJECT,
+        click.option(
+            "--rtol",
+            type=POSITIVE,
+            default=0.02,
+            metavar="X",
+            help="Stop a trace when its standard error is at most X times itself.",
+        ),
+        click.option(
+            "--budget",
+            type=count(4, "products"),
+            default=2000,
+            metavar="N",
+            help="Hessian-vector products that each measurement may spend.",
+        ),
+        MAX_SECONDS,
+        MEMORY,
+        REPLAY,
+        SPEC,
+        TRUST,
+        click.option(
+            "--keep",
+            "out",
+            type=PATH,
+            metavar="FOLDER",
+            help="Keep the single results there, to be compared again without a model.  "
+            "[default: not kept]",
+        ),
+    )(run)
+
+
 LOSS = click.option("--loss", default="fusion", metavar="NAME", help="fusion, total or a modality.")
 RTOL_AND_BUDGET = (
     click.option(
@@ -232,12 +271,7 @@ RTOL_AND_BUDGET = (
         metavar="N",
         help="Hessian-vector products that may be spent.",
     ),
-    click.option(
-        "--max-seconds",
-        type=POSITIVE,
-        metavar="X",
-        help="Seconds that each measurement may take.  [default: no limit]",
-    ),
+    MAX_SECONDS,
 )
 
 

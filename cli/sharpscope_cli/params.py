@@ -35,6 +35,17 @@ class Registered(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
         return one_of(_called(param), value, self.names())
 
 
+class Listed(Registered):
+    """Several of the names in a registry, joined by commas."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the names, each once."""
+        if isinstance(value, tuple):
+            return value
+        names = [name.strip() for name in str(value).split(",")]
+        return tuple(dict.fromkeys(super(Listed, self).convert(n, param, ctx) for n in names))
+
+
 class Checked(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """A number that one of the library's checks accepts."""
 

@@ -14,6 +14,7 @@ from sharpscope.results.trace import LEAST_PROBES
 # Measurements with their coefficients: a run, an interpolation between two, a mean over runs.
 Side = Sequence[tuple[float, Measurement]]
 CONFIDENCE = 0.95
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,11 @@ def ratio_interval(one: float, other: float, spreads: Sequence[Spread]) -> Inter
     middle = one * other - square * math.fsum(spread.both for spread in known)
     last = other**2 - square * math.fsum(spread.other for spread in known)
     root = middle**2 - first * last
-    if last <= 0 or root < 0:
+    if last <= 0 or root < -_ROUNDING * middle**2:
         return None
-    return (middle - math.sqrt(root)) / last, (middle + math.sqrt(root)) / last
+    # Two numbers that err by the same share have a ratio without error, and rounding decides.
+    half = math.sqrt(max(0.0, root))
+    return (middle - half) / last, (middle + half) / last
 
 
 def _quantile(spreads: Sequence[Spread]) -> float:

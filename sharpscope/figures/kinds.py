@@ -11,6 +11,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.figures import (
     alignment,
     bars,
+    comparison,
     contribution,
     course,
     density,
@@ -134,6 +135,14 @@ KINDS: Mapping[str, Kind] = {
         caption=contribution.caption_contribution,
         schemas=_SHARE,
         needs="contributions",
+    ),
+    "forest": Kind(
+        draw=comparison.draw_comparison,
+        caption=comparison.caption_comparison,
+        schemas=("sharpscope/compare",),
+        needs="one comparison",
+        check=comparison.check_single,
+        options=("scale",),
     ),
     "unimodal": Kind(
         draw=unimodal.draw_unimodal,

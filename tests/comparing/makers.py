@@ -59,11 +59,12 @@ def traced(
     return a_trace(**(own | more))
 
 
-def largest(run: str, value: float = 9.0, **more: Any) -> EigenResult:
+def largest(run: str, value: float = 9.0, *, loss: float = 0.5, **more: Any) -> EigenResult:
     """Return the eigenvalues of a run."""
     parts = tuple((part, 0.0) for part in (value / BATCHES * np.linspace(0.9, 1.1, 6)).tolist())
     own: dict[str, Any] = {
         "eigenvalues": (value, -1.0),
+        "loss_value": loss,
         "residuals": (1e-3, 1e-3),
         "largest": value,
         "smallest": -1.0,
