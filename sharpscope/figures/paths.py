@@ -62,7 +62,7 @@ def draw_marks(axes: Any, result: LandscapeResult, color: str) -> None:
     )
     for x, y, name in zip(result.path_x, result.path_loss, result.path_names, strict=False):
         if np.isfinite(y):
-            axes.annotate(name, (x, y), (0, 4), textcoords="offset points", ha="center", size=5.5)
+            axes.annotate(name, (x, y), (-3, 4), textcoords="offset points", ha="right", size=5.5)
 
 
 def _ends(values: np.ndarray | None) -> tuple[float, float]:

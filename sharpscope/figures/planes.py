@@ -118,13 +118,17 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
     """Return the sentences of a caption that every figure of landscapes needs."""
     first = results[0]
     kinds = said(dict.fromkeys(_DIRECTIONS.get(r.axes, r.axes) for r in results))
-    normalized = {str(r.settings.get("normalize")) for r in results if r.settings.get("normalize")}
+    # The others have a length of their own.
+    drawn = [r for r in results if r.axes in ("random", "encoders")]
+    normalized = {str(r.settings["normalize"]) for r in drawn if "normalize" in r.settings}
     how = f", {said(sorted(normalized))} normalization" if normalized else ""
-    orthogonal = ", orthogonal" if all(r.settings.get("orthogonal") for r in results) else ""
+    orthogonal = (
+        ", orthogonal" if drawn and all(r.settings.get("orthogonal") for r in drawn) else ""
+    )
     shape = " x ".join(str(n) for n in reversed(first.values.shape))
     statistics = {str(value) for r in results if (value := r.settings.get("statistics"))}
     reach = ", ".join(
-        f"{name} ±{spanned([float(np.abs(getattr(r, name)).max()) for r in results], '.3g')}"
+        f"{name} {_reach([getattr(r, name) for r in results])}"
         for name in ("x", "y")[: first.values.ndim]
     )
     measured = data_of(results)
@@ -141,6 +145,12 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
         else "",
         seeds_of(results),
     ]
+
+
+def _reach(coordinates: Sequence[np.ndarray]) -> str:
+    """Return ``±1``, or both ends where an axis does not reach as far both ways."""
+    low, high = min(float(c.min()) for c in coordinates), max(float(c.max()) for c in coordinates)
+    return f"±{high:.3g}" if np.isclose(low, -high) else f"{low:.3g} to {high:.3g}"
 
 
 def caption_of(head: str, results: Sequence[LandscapeResult], quantity: str, *more: Any) -> str:

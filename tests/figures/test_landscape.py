@@ -114,6 +114,9 @@ def test_two_runs_in_one_plane_are_two_paths_within_its_range():
     told = caption_of([with_paths()], "contours")
     assert "principal components of the checkpoints of the runs" in told
     assert "from ring to star" in told
+    assert "normalization" not in told  # principal components have a length of their own
+    aside = a_landscape(x=np.array([-0.5, 0.0, 1.5]), axes="eigen")
+    assert "top Hessian eigenvectors, x -0.5 to 1.5, y ±2" in caption_of([aside], "contours")
 
 
 def test_checkpoints_are_marked_on_a_profile():
