@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from sharpscope.checks import at_least, one_of, positive
 from sharpscope.contribution.scores import METRICS, score_alone
 from sharpscope.errors import MisuseError
+from sharpscope.landscape.crossed import Crossed
 from sharpscope.landscape.directions import NORMALIZE, Drawing
 from sharpscope.landscape.frames import (
     AROUND,
@@ -171,11 +172,13 @@ class Landscape:
                 self.shape[::-1],
                 scored=reading is not None,
             )
-            late = self._fill(points, frame, grid, kept, reading, tell, began)
+            both = frame.labels if self.axes == "encoders" else ()
+            crossed = Crossed(points, frame.directions, grid, both)
+            late = self._fill(crossed, frame, grid, kept, reading, tell, began)
             tell("checkpoints")
             passed = [points.value(point.displacement.double()) for point in frame.points]
             told = Told(
-                frame=frame,
+                frame=replace(frame, notes=(*frame.notes, *crossed.notes())),
                 grid=grid,
                 values=kept.values,
                 scores=kept.scores,
@@ -185,7 +188,7 @@ class Landscape:
                 keep_directions=self.keep_directions,
                 seconds=time.perf_counter() - began,
             )
-            result = result_of(points, told)
+            result = replace(result_of(points, told), replayed=crossed.played)
         if not late:
             kept.remove()
         return result
@@ -224,7 +227,7 @@ class Landscape:
 
     def _fill(
         self,
-        points: Points,
+        crossed: Crossed,
         frame: Frame,
         grid: list[np.ndarray],
         kept: Unfinished,
@@ -234,7 +237,8 @@ class Landscape:
     ) -> bool:
         """Measure what is missing; return whether time ran out."""
         if kept.done.any():  # what the first point says of faster passes, it says in any run
-            points.value(_moved(frame.directions, [float(along[0]) for along in grid]), reading)
+            corner = _moved(frame.directions, [float(along[0]) for along in grid])
+            crossed.value((0,) * len(grid), corner, reading)
         total, written = kept.done.size, time.perf_counter()
         first, done = written, int(kept.done.sum())
         for place in np.ndindex(kept.done.shape):
@@ -244,7 +248,8 @@ class Landscape:
                 kept.keep()
                 return True
             steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
-            kept.values[place] = points.value(_moved(frame.directions, steps), reading)
+            moved = _moved(frame.directions, steps)
+            kept.values[place] = crossed.value(place, moved, reading)
             if reading is not None:
                 logits, target = reading.taken()
                 kept.scores[place] = score_alone(logits.numpy(), target.numpy(), str(self.metric))

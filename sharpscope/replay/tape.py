@@ -117,6 +117,16 @@ class Tape:
         self.bytes -= _bytes(self._batches.get(number, {}))
         self._batches[number] = {}
 
+    def knows(self, number: int) -> bool:
+        """Return whether the next visit of a batch records nothing."""
+        return not self.enabled or number in self._batches
+
+    def blank(self, *, memory: float) -> "Tape":
+        """Return an empty tape of the same model that knows what this one was surveyed for."""
+        found = Tape(self.model, self._dependent, memory=memory, enabled=self.enabled)
+        found._worth = None if self._worth is None else set(self._worth)
+        return found
+
     @property
     def plays(self) -> bool:
         """Whether anything is recorded, or may be at the next visit of a batch."""

@@ -75,8 +75,10 @@ class Uses:
             x: Any = args[0] if len(args) == 1 and not kwargs else None
             use: Use | None = None if x is None else self._memory.get(x.untyped_storage())
             self.inputs.setdefault(name, set()).add(use.layer if use else "")
-            whole = use is not None and use.output() is x and x._version == use.version
-            if use is None or not whole or use.norm:
+            output = use.output() if use else None
+            if use is None or output is None or output is not x or use.norm:
+                return run(*args, **kwargs)
+            if output._version != use.version:
                 return run(*args, **kwargs)
             use.norm, self._inside = name, use
             try:
