@@ -8,7 +8,7 @@ from matplotlib.colors import LogNorm, Normalize
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of, spanned
+from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of
 from sharpscope.figures.naming import each_named, modalities_of, named
 from sharpscope.figures.panels import check_drawable
 from sharpscope.results import LandscapeResult
@@ -129,7 +129,7 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
     statistics = {str(value) for r in results if (value := r.settings.get("statistics"))}
     reach = ", ".join(
         f"{name} {_reach([getattr(r, name) for r in results])}"
-        for name in ("x", "y")[: first.values.ndim]
+        for name in ("x", "y", "z")[: first.values.ndim]
     )
     measured = data_of(results)
     if quantity == "metric":
