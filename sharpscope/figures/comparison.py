@@ -16,7 +16,7 @@ SCALES = ("ratio", "difference")
 _LINE = 0.17  # inches for a line of the plot
 _FRAME = 0.65  # inches for the axis and the title of a row
 _GAP = 0.7  # lines between two modalities
-_LABEL = 30  # letters of a label's line
+_LETTERS = {"text": 30, "column": 17, "page": 38}  # of a label's line
 Lines = dict[tuple[str, str], float]
 
 
@@ -27,7 +27,7 @@ def draw_comparison(
     """Return a row for each quantity: values with one standard error, and intervals of the rest.
 
     On the left each number; on the right its ratio to the reference, or its difference, with the
-    95 % interval. A hollow mark is within noise.
+    95 % interval. A hollow mark is within noise, or has no interval.
 
     Args:
         found: A comparison.
@@ -49,8 +49,12 @@ def draw_comparison(
     figure = Figure(figsize=(WIDTHS[width], sum(heights)), layout="constrained")
     axes = figure.subplots(len(shown), 2, squeeze=False, sharey="row", height_ratios=heights)
     for (left, right), quantity in zip(axes, shown, strict=True):
-        _values(left, one, quantity, places[quantity])
-        _differences(right, one, quantity, places[quantity], scale or _scale(one, quantity))
+        lines, how = places[quantity], scale or _scale(one, quantity)
+        left.set_xlabel(_values(left, one, quantity, lines))
+        right.set_xlabel(_differences(right, one, quantity, lines, how))
+        for panel in (left, right):
+            told = panel.get_xlabel().split("\n")
+            panel.set_xlabel("\n".join(fill(line, _LETTERS[width]) for line in told))
     return figure
 
 
@@ -74,7 +78,7 @@ def caption_comparison(
         f"Right: {scale or 'ratio or difference'} against {one.reference}, with 95 % intervals by "
         "Student's t"
         + (f", paired by {' and '.join(paired)}" if paired else "")
-        + "; hollow marks are within noise",
+        + "; hollow marks are within noise or have no interval",
     ]
     if one.train_loss is not None:
         told.append(f"All at train loss {significant(one.train_loss)}")
@@ -123,7 +127,8 @@ def _scale(found: Comparison, quantity: str) -> str:
     return "ratio" if shown and all(d.ratio_interval is not None for d in shown) else "difference"
 
 
-def _values(axes: Any, found: Comparison, quantity: str, lines: Lines) -> None:
+def _values(axes: Any, found: Comparison, quantity: str, lines: Lines) -> str:
+    """Draw the numbers; return what their axis is called."""
     entries: list[Entry] = _of(found.entries, quantity)
     for entry in entries:
         if entry.value is None:
@@ -148,10 +153,11 @@ def _values(axes: Any, found: Comparison, quantity: str, lines: Lines) -> None:
         )
     axes.margins(x=0.12)
     label = found.labels[quantity].replace("λ_max", "λ$_\\mathrm{max}$")
-    axes.set_xlabel(f"{fill(label, _LABEL)}\n({found.units[quantity]})")
+    return f"{label}\n({found.units[quantity]})"
 
 
-def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scale: str) -> None:
+def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scale: str) -> str:
+    """Draw how far numbers are from the reference; return what their axis is called."""
     ratio = scale == "ratio"
     axes.axvline(1.0 if ratio else 0.0, color="0.6", linewidth=0.6, zorder=0)
     differences: list[Difference] = _of(found.differences, quantity)
@@ -165,7 +171,8 @@ def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scal
     axes.margins(x=0.12)
     what = f"ratio to {found.reference}" if ratio else f"difference from {found.reference}"
     unit = "" if ratio else f" ({found.units[quantity]})"
-    axes.set_xlabel(f"{what}{unit},\n95 % interval")
+    known = any(one.interval is not None for one in differences)
+    return f"{what}{unit},\n{'95 % interval' if known else 'no interval known'}"
 
 
 def _mark(

@@ -82,11 +82,26 @@ def test_differences_where_a_ratio_has_no_interval_or_they_are_asked_for(found: 
     )
     for figure in (draw_comparison(odd), draw_comparison(found, scale="difference")):
         right = figure.axes[1]
-        assert right.get_xlabel() == "difference from late (loss / parameter²),\n95 % interval"
+        assert right.get_xlabel() == "difference from late (loss /\nparameter²),\n95 % interval"
         shown = [value for value, _, _ in marks(right)]
         expected = [one.difference for one in found.differences if one.quantity == "trace"]
         assert shown == expected
         assert right.lines[0].get_xdata() == [0.0, 0.0]
+
+
+def test_labels_fit_their_panels_and_say_where_no_interval_is_known(found: Comparison):
+    bare = replace(
+        found,
+        differences=tuple(
+            replace(d, interval=None, ratio_interval=None, verdict=Verdict.UNDECIDED)
+            for d in found.differences
+        ),
+        labels={name: "Keskar's Q, ε = 0.001, whole space" for name in found.labels},
+    )
+    figure = draw_comparison(bare, width="column")
+    for axes in figure.axes:
+        assert max(map(len, axes.get_xlabel().split("\n"))) <= 17
+    assert figure.axes[1].get_xlabel().endswith("no interval known")
 
 
 def test_it_is_the_figure_of_a_comparison(found: Comparison):
