@@ -96,7 +96,7 @@ def test_labels_fit_their_panels_and_say_where_no_interval_is_known(found: Compa
             replace(d, interval=None, ratio_interval=None, verdict=Verdict.UNDECIDED)
             for d in found.differences
         ),
-        labels={name: "Keskar's Q, ε = 0.001, whole space" for name in found.labels},
+        labels=dict.fromkeys(found.labels, "Keskar's Q, ε = 0.001, whole space"),
     )
     figure = draw_comparison(bare, width="column")
     for axes in figure.axes:
