@@ -55,9 +55,16 @@ def draw_density(results: Sequence[DensityResult], *, width: str = "text") -> Fi
             empty.set_axis_off()
         most = max(float(result.density.max()) for result in shown)
         axes[0].set_yscale("log")
-        axes[0].set_ylim(LEAST * most, 2 * most)
+        axes[0].set_ylim(floor_of(shown), 2 * most)
         legend(figure, list(axes[: len(names)]))
         return figure
+
+
+def floor_of(results: Sequence[DensityResult]) -> float:
+    """Return where the scale ends: below a single eigenvalue, which is what outliers are."""
+    most = max(float(result.density.max()) for result in results)
+    single = [1 / (r.parameters * r.sigma * math.sqrt(2 * math.pi)) for r in results]
+    return min(LEAST * most, 0.3 * min(single))
 
 
 def caption_density(results: Sequence[DensityResult]) -> str:
@@ -70,7 +77,7 @@ def caption_density(results: Sequence[DensityResult]) -> str:
         f"{spanned(r.steps for r in shown)} steps, smoothed by a Gaussian of σ = "
         f"{spanned((r.sigma for r in shown), '.2g')} loss / parameter²",
         "the density integrates to 1; bands are one standard error over the starts",
-        f"the scale is logarithmic and ends at {LEAST:g} of the highest point",
+        f"the scale is logarithmic from {floor_of(shown):.1g}; a single eigenvalue stands above it",
         methods_of(shown),
         f"share of eigenvalues below 0: {spanned(negative, '.1%')}" if negative else "",
         seeds_of(shown),

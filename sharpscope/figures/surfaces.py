@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sharpscope.checks import positive
 from sharpscope.errors import MisuseError
@@ -150,3 +151,4 @@ def _surface(
         axis.set_pane_color((1, 1, 1, 0))
         axis._axinfo["grid"].update(linewidth=0.3, color="0.85")
     axes.locator_params(nbins=3)
+    axes.zaxis.set_major_locator(MaxNLocator(4))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sharpscope.errors import MisuseError
-from sharpscope.figures import draw_density
+from sharpscope.figures import caption_of, draw_density
 from tests.results.makers import a_density
 
 
@@ -30,6 +30,13 @@ def test_panels_lines_and_bands_are_the_numbers():
     band: Any = panels[0].collections[0]
     top = band.get_paths()[0].vertices[:, 1].max()
     assert top == pytest.approx((results[0].density + results[0].density_error).max())
+
+
+def test_a_single_eigenvalue_of_many_is_above_the_end_of_the_scale():
+    many = a_density(parameters=10**9)
+    height = 1 / (10**9 * many.sigma * (2 * np.pi) ** 0.5)
+    assert draw_density([many]).axes[0].get_ylim()[0] == pytest.approx(0.3 * height)
+    assert "a single eigenvalue stands above it" in caption_of([many])
 
 
 def test_a_column_stacks_its_panels():
