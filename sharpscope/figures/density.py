@@ -80,7 +80,8 @@ def caption_density(results: Sequence[DensityResult]) -> str:
         f"{spanned(r.steps for r in shown)} steps, smoothed by a Gaussian of σ = "
         f"{spanned((r.sigma for r in shown), '.2g')} loss / parameter²",
         "the density integrates to 1; bands are one standard error over the starts",
-        f"the scale is logarithmic from {floor_of(shown):.1g}; a single eigenvalue is expected above it",
+        f"the scale is logarithmic from {floor_of(shown):.1g}; a single eigenvalue is expected "
+        "above it",
         methods_of(shown),
         f"share of eigenvalues below 0: {spanned(negative, '.1%')}" if negative else "",
         seeds_of(shown),
