@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from sharpscope.figures.interactive import Panels
 
-_SOLID = ("surface", "isosurface")
+_SOLID = ("surface", "mesh3d")
 
 
 def page(groups: Sequence[Panels], title: str) -> str:

@@ -45,7 +45,7 @@ def test_a_volume_turns_in_a_page_and_its_grid_is_exported(ours: Path) -> None:
     arguments = ("--modality", "mor", "--samples", "8", "--shape", "3x3x3", "--out", "v.json")
     text = done("landscape", ours, *arguments, "--figure", "v.html")
     assert text.endswith("Saved v.json\nDrew v.html\n")
-    assert '"isosurface"' in Path("v.html").read_text()
+    assert '"mesh3d"' in Path("v.html").read_text()
     assert done("figure", "v.json", "--out", "v.vtr") == "Drew v.vtr\n"
     assert 'WholeExtent="0 2 0 2 0 2"' in Path("v.vtr").read_text()
     told = failed("landscape", ours, *arguments[:-2], "--figure", "v.vtr", code=2)

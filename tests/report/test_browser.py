@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sharpscope.figures.writing import write_figure
 from sharpscope.report import write_report
 from sharpscope.results import save_all
 from tests.results.makers import a_density, a_landscape, a_run, a_trace, an_eigen
@@ -18,8 +20,9 @@ READY = "document.documentElement.dataset.ready === 'true'"
 SURFACE = ".panel.solid .live"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Generator[Any]:
+@contextmanager
+def chromium(*arguments: str) -> Generator[Any]:
+    """Start a browser; where there is none, skip, and fail in CI."""
     if not CHROMIUM.exists():
         if os.environ.get("SHARPSCOPE_CI"):
             pytest.fail(f"{CHROMIUM} is missing; .ci/run installs it")
@@ -28,7 +31,8 @@ def browser() -> Generator[Any]:
 
     with sync_playwright() as playwright:
         # As root, as in a container, Chromium has no sandbox of its own.
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        arguments = ("--no-sandbox", *arguments)
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(arguments))
         yield found
         found.close()
 
@@ -70,8 +74,13 @@ class Opened:
 
 
 @pytest.fixture(scope="module")
-def loaded(browser: Any, report: Path) -> Opened:
+def loaded(report: Path) -> Generator[Opened]:
     """Open the report once, and wait until all is drawn."""
+    with chromium() as browser:
+        yield _open(browser, report)
+
+
+def _open(browser: Any, report: Path) -> Opened:
     found = Opened(browser.new_page())
     page = found.page
     page.on("console", lambda m: found.errors.append(m.text) if m.type == "error" else None)
@@ -92,6 +101,28 @@ def opened(loaded: Opened) -> Generator[Any]:
     assert loaded.errors == []
     assert loaded.asked[0].startswith("file:")
     assert [url for url in loaded.asked[1:] if not url.startswith(("data:", "blob:"))] == []
+
+
+def test_without_webgl_surfaces_lie_flat(report: Path):
+    with chromium("--disable-3d-apis") as browser:
+        page = browser.new_page()
+        page.goto(report.as_uri())
+        page.wait_for_function(READY, timeout=120_000)
+        for place in range(2):
+            panel = page.locator(".panel.solid").nth(place)
+            assert panel.get_attribute("data-drawn") == "true"
+            panel.scroll_into_view_if_needed()
+            panel.locator(".contourlayer path").first.wait_for(state="attached", timeout=30_000)
+
+
+def test_a_figure_alone_is_live_without_scrolling(tmp_path: Path):
+    path = write_figure([a_landscape()], tmp_path / "plane.html")
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        code = f"document.querySelector('{SURFACE}')._fullLayout?.scene?._scene"
+        page.wait_for_function(f"{READY} && {code}", timeout=60_000)
+        assert page.locator(".panel.away").count() == 0
 
 
 def camera(page: Any, place: int = 0) -> dict[str, float]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from sharpscope.figures.interactive.house import GRID, Scale, button, buttons, figure, named
+from sharpscope.figures.interactive.house import GRID, Scale, figure, named
+from sharpscope.figures.interactive.shells import shell
 from sharpscope.figures.interactive.surface import CAMERA
 from sharpscope.results import LandscapeResult
 
@@ -28,32 +29,17 @@ def volume(result: LandscapeResult, scale: Scale) -> go.Figure:
     low, high = scale.ends
     assert result.y is not None
     assert result.z is not None
-    z, y, x = np.meshgrid(result.z, result.y, result.x, indexing="ij")
-    reach = (high - low) / (2 * _SHELLS)
-    shells = go.Isosurface(
-        x=x.ravel(),
-        y=y.ravel(),
-        z=z.ravel(),
-        value=scale.color(result.values).ravel(),
-        isomin=low + reach,
-        isomax=high - reach,
-        cmin=low,
-        cmax=high,
-        surface={"count": _SHELLS},
-        caps={name: {"show": False} for name in "xyz"},
-        colorscale="Viridis",
-        opacity=0.35,
-        colorbar=scale.bar(f"{result.loss} loss"),
-        text=[f"{loss:.3g}" for loss in result.values.ravel()],
-        hovertemplate="%{x:.3g}, %{y:.3g}, %{z:.3g}<br>loss %{text}<extra></extra>",
-        name="",
-    )
+    axes = (result.x, result.y, result.z)
+    values = scale.color(result.values)
+    levels = np.linspace(low, high, _SHELLS + 2)[1:-1]
+    shells = [_shell(axes, values, float(level), scale) for level in levels]
+    shells[0].update(colorbar=scale.bar(f"{result.loss} loss"), showscale=True)
     model = go.Scatter3d(
         x=[0], y=[0], z=[0], mode="markers", name="model",
         marker={"symbol": "cross", "size": 6, "color": "#D55E00"},
         hovertemplate=f"the model<br>{result.loss} loss {result.loss_value:.4g}<extra></extra>",
     )  # fmt: skip
-    axes = {
+    frame = {
         f"{name}axis": {
             "title": {"text": label, "font": {"size": 11}},
             "gridcolor": GRID,
@@ -63,11 +49,23 @@ def volume(result: LandscapeResult, scale: Scale) -> go.Figure:
         }
         for name, label in zip("xyz", result.labels, strict=True)
     }
-    drawn = figure(named(result), showlegend=False, margin={"l": 8, "r": 8, "t": 64, "b": 8})
-    drawn.add_traces([shells, model])
-    drawn.update_layout(scene={**axes, "aspectmode": "cube", "camera": CAMERA})
-    caps = [{f"caps.{name}.show": on for name in "xyz"} for on in (False, True)]
-    drawn.update_layout(
-        updatemenus=buttons(button("open", caps[0], {}), button("with its faces", caps[1], {}))
-    )
+    drawn = figure(named(result), showlegend=False, margin={"l": 8, "r": 8, "t": 36, "b": 8})
+    drawn.add_traces([*shells, model])
+    drawn.update_layout(scene={**frame, "aspectmode": "cube", "camera": CAMERA})
     return drawn
+
+
+def _shell(axes: Sequence[np.ndarray], values: np.ndarray, level: float, scale: Scale) -> go.Mesh3d:
+    points, triangles = shell(axes, values, level)
+    x, y, z = points.astype(np.float32).T
+    i, j, k = triangles.astype(np.int32).T
+    low, high = scale.ends
+    loss = 10**level if scale.log else level
+    return go.Mesh3d(
+        x=x, y=y, z=z, i=i, j=j, k=k,
+        intensity=np.full(len(points), level, dtype=np.float32),
+        colorscale="Viridis", cmin=low, cmax=high, showscale=False, opacity=0.3,
+        lighting={"ambient": 0.8, "diffuse": 0.4, "specular": 0.05},
+        hovertemplate=f"%{{x:.3g}}, %{{y:.3g}}, %{{z:.3g}}<br><b>loss {loss:.3g}</b>",
+        name=f"{loss:.3g}",
+    )  # fmt: skip

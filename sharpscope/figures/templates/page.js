@@ -23,9 +23,11 @@
   function flattened(spec) {
     const button = spec.layout.updatemenus?.[0]?.buttons.at(-1);
     if (webgl || !button?.args[0].visible) return spec;
-    spec.data.forEach((trace, place) => { trace.visible = button.args[0].visible[place]; });
+    spec.data = spec.data.filter((_, place) => button.args[0].visible[place]);
+    spec.data.forEach((trace) => { trace.visible = true; });
     Object.assign(spec.layout, button.args[1]);
     delete spec.layout.updatemenus;
+    delete spec.layout.scene;
     return spec;
   }
 
@@ -66,7 +68,7 @@
   async function still(panel) {
     const { data, layout } = structuredClone(specs.get(panel));
     delete layout.updatemenus;
-    const width = Math.max(320, live(panel).clientWidth || panel.clientWidth);
+    const width = Math.min(440, Math.max(320, panel.clientWidth));
     const size = { format: solid(panel) ? "png" : "svg", width, height: 400, scale: 2 };
     panel.querySelector(".still").src = await Plotly.toImage({ data, layout }, size);
   }
@@ -77,6 +79,7 @@
       else panel.classList.add("away");
       await still(panel);
       panel.dataset.drawn = "true";
+      if (seen.has(panel)) await draw(panel); // it may have come into the window meanwhile
     } catch (error) {
       panel.dataset.drawn = "false";
       const told = document.createElement("p");
@@ -95,7 +98,14 @@
     document.documentElement.dataset.ready = "true";
   }
 
-  panels.forEach((panel) => flattened(specs.get(panel)));
+  // A narrow panel cuts off the names of axes unless the eye steps back.
+  function seen_whole(panel) {
+    const eye = specs.get(panel).layout.scene?.camera?.eye;
+    if (!eye || panel.clientWidth > 420) return;
+    for (const axis of Object.keys(eye)) eye[axis] *= 1.25;
+  }
+
+  panels.forEach((panel) => { flattened(specs.get(panel)); seen_whole(panel); });
   const watch = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) seen.add(target); else seen.delete(target);
