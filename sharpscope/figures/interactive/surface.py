@@ -18,7 +18,7 @@ from sharpscope.figures.interactive.paths import path_traces
 from sharpscope.figures.planes import axis_labels
 from sharpscope.results import LandscapeResult
 
-CAMERA = {"eye": {"x": 1.5, "y": -1.65, "z": 1.1}, "center": {"x": 0, "y": 0, "z": -0.15}}
+CAMERA = {"eye": {"x": 1.65, "y": -1.8, "z": 1.2}, "center": {"x": 0, "y": 0, "z": -0.15}}
 _LIFT = 0.01  # of the height, so that the cross is not half inside the surface
 
 
@@ -139,11 +139,11 @@ def _levels(scale: Scale) -> dict[str, float]:
 
 def _crosses(result: LandscapeResult, scale: Scale) -> tuple[go.Scatter3d, go.Scatter]:
     """Return the mark of the model on the surface and on the contour."""
-    hover = f"the model<br>{result.loss} loss {result.loss_value:.4g}<extra></extra>"
+    hover = f"the model<br>{result.loss} loss {result.center:.4g}<extra></extra>"
     lifted = (
-        result.loss_value * (scale.high / scale.low) ** _LIFT
+        result.center * (scale.high / scale.low) ** _LIFT
         if scale.log
-        else result.loss_value + _LIFT * (scale.high - scale.low)
+        else result.center + _LIFT * (scale.high - scale.low)
     )
     above = go.Scatter3d(
         x=[0], y=[0], z=[lifted], mode="markers", hovertemplate=hover, name="model",

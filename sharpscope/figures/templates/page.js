@@ -102,7 +102,7 @@
   function seen_whole(panel) {
     const eye = specs.get(panel).layout.scene?.camera?.eye;
     if (!eye || panel.clientWidth > 420) return;
-    for (const axis of Object.keys(eye)) eye[axis] *= 1.25;
+    for (const axis of Object.keys(eye)) eye[axis] *= 1.15;
   }
 
   panels.forEach((panel) => { flattened(specs.get(panel)); seen_whole(panel); });
