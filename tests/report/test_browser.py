@@ -147,6 +147,12 @@ def test_every_figure_is_drawn(opened: Any):
     states = opened.evaluate("[...document.querySelectorAll('.panel')].map(p => p.dataset.drawn)")
     assert states == ["true"] * 11
     assert opened.locator(".panel .failed").count() == 0
+    # None of plotly's own buttons sends the figure anywhere.
+    labels = opened.evaluate(
+        "[...document.querySelectorAll('.modebar-btn')].map(button => button.dataset.title)"
+    )
+    assert "Download plot as a PNG" in labels
+    assert not [label for label in labels if "share" in label.lower() or "cloud" in label.lower()]
     stills = opened.evaluate(
         "[...document.querySelectorAll('.panel .still')].map(i => [i.complete, i.naturalWidth])"
     )

@@ -3,6 +3,7 @@
 (() => {
   const config = {
     displaylogo: false, responsive: true, scrollZoom: false,
+    showSendToCloud: false, plotlyServerURL: "",  // plotly.js 4 offers to upload; nothing leaves
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "resetCameraLastSave3d"],
   };
   const panels = [...document.querySelectorAll(".panel")];
@@ -31,12 +32,26 @@
     return spec;
   }
 
+  // A narrow panel cuts off the names of axes unless the eye steps back; a wide one has room.
+  const distance = (width) => (width > 480 ? 0.85 : width > 420 ? 1 : 1.15);
+
+  function from_afar(camera, factor) {
+    const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, at]) => [axis, at * factor]));
+    return { ...structuredClone(camera), eye };
+  }
+
+  function laid_out(panel, width) {
+    const layout = structuredClone(specs.get(panel).layout);
+    if (layout.scene) layout.scene.camera = from_afar(layout.scene.camera, distance(width));
+    return layout;
+  }
+
   async function draw(panel) {
     const place = live(panel);
     if (place.data) return;
     panel.classList.remove("away");
     const spec = specs.get(panel);
-    await Plotly.newPlot(place, spec.data, spec.layout, config);
+    await Plotly.newPlot(place, spec.data, laid_out(panel, panel.clientWidth), config);
     if (!solid(panel)) return;
     place.on("plotly_relayouting", (change) => follow(panel, change["scene.camera"]));
     place.on("plotly_relayout", (change) => follow(panel, change["scene.camera"]));
@@ -48,7 +63,7 @@
     turning = true;
     try {
       for (const other of panel.closest(".panels").querySelectorAll(".panel.solid")) {
-        specs.get(other).layout.scene.camera = camera;
+        specs.get(other).layout.scene.camera = from_afar(camera, 1 / distance(panel.clientWidth));
         if (other !== panel && live(other).data) {
           await Plotly.relayout(live(other), { "scene.camera": structuredClone(camera) });
         }
@@ -66,9 +81,10 @@
 
   // The picture for print: without buttons, which paper does not have.
   async function still(panel) {
-    const { data, layout } = structuredClone(specs.get(panel));
-    delete layout.updatemenus;
     const width = Math.min(440, Math.max(320, panel.clientWidth));
+    const { data } = structuredClone(specs.get(panel));
+    const layout = laid_out(panel, width);
+    delete layout.updatemenus;
     const size = { format: solid(panel) ? "png" : "svg", width, height: 400, scale: 2 };
     panel.querySelector(".still").src = await Plotly.toImage({ data, layout }, size);
   }
@@ -98,14 +114,7 @@
     document.documentElement.dataset.ready = "true";
   }
 
-  // A narrow panel cuts off the names of axes unless the eye steps back.
-  function seen_whole(panel) {
-    const eye = specs.get(panel).layout.scene?.camera?.eye;
-    if (!eye || panel.clientWidth > 420) return;
-    for (const axis of Object.keys(eye)) eye[axis] *= 1.15;
-  }
-
-  panels.forEach((panel) => { flattened(specs.get(panel)); seen_whole(panel); });
+  panels.forEach((panel) => flattened(specs.get(panel)));
   const watch = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       if (isIntersecting) seen.add(target); else seen.delete(target);
