@@ -65,6 +65,13 @@ from sharpscope_cli.params import Registered, Shape, Span
     help="Measure accuracy, macro_auprc or macro_auroc in the same passes.",
 )
 @click.option(
+    "--engine",
+    type=Registered("sharpscope.landscape:ENGINES"),
+    default="native",
+    metavar="NAME",
+    help="native, or loss-landscapes: the same points by that library, to match older figures.",
+)
+@click.option(
     "--save-directions",
     "keep_directions",
     is_flag=True,
@@ -87,6 +94,7 @@ def command(
     span: float | str | None,
     statistics: str | None,
     metric: str | None,
+    engine: str,
     keep_directions: bool,
     figure: Path | None,
 ) -> None:
@@ -126,6 +134,7 @@ def command(
             span=span,
             statistics=statistics,
             metric=metric,
+            engine=engine,
             keep_directions=keep_directions,
             loss=request.loss,
             through=through,

@@ -5,6 +5,7 @@ from sharpscope.landscape.directions import Drawing as Drawing
 from sharpscope.landscape.directions import random_directions as random_directions
 from sharpscope.landscape.surface import AXES as AXES
 from sharpscope.landscape.surface import BETWEEN as BETWEEN
+from sharpscope.landscape.surface import ENGINES as ENGINES
 from sharpscope.landscape.surface import STATISTICS as STATISTICS
 from sharpscope.landscape.surface import Landscape as Landscape
 from sharpscope.landscape.waypoints import Source as Source
@@ -12,6 +13,7 @@ from sharpscope.landscape.waypoints import Source as Source
 __all__ = [
     "AXES",
     "BETWEEN",
+    "ENGINES",
     "NORMALIZE",
     "STATISTICS",
     "Drawing",

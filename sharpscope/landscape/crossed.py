@@ -4,12 +4,14 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sharpscope.replay import ReplayRefused, Tape
+from sharpscope.results import LandscapeResult
 from sharpscope.subject.losses import BatchLoss
 from sharpscope.subject.points import Points
 from sharpscope.subject.reading import Reading
@@ -67,10 +69,11 @@ class Crossed:
         names = (name for tape in tapes for name in tape.played)
         return tuple(dict.fromkeys((*self._points.replayed, *names)))
 
-    def notes(self) -> tuple[str, ...]:
-        """Return what a result should say."""
-        refused = f"Both encoders were run at every point: {self._refusal}."
-        return (refused,) if self._refusal else ()
+    def told(self, result: LandscapeResult) -> LandscapeResult:
+        """Return a result of these points that says what was played back, and why where nothing."""
+        refused = (f"Both encoders were run at every point: {self._refusal}.",)
+        notes = (*result.notes, *(refused if self._refusal else ()))
+        return replace(result, replayed=self.played, notes=notes)
 
     def value(
         self, place: Sequence[int], displacement: Tensor | None, reading: Reading | None = None

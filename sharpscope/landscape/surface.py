@@ -1,18 +1,17 @@
 """The estimator: the loss at the points of a grid."""
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sharpscope.checks import at_least, one_of, positive
 from sharpscope.contribution.scores import METRICS, score_alone
+from sharpscope.engines import LossLandscapesPoints
+from sharpscope.engines.loss_landscapes.library import library
 from sharpscope.errors import MisuseError
 from sharpscope.landscape.crossed import Crossed
 from sharpscope.landscape.directions import NORMALIZE, Drawing
@@ -24,6 +23,7 @@ from sharpscope.landscape.frames import (
     frame_of,
 )
 from sharpscope.landscape.grid import check_shape, found_span
+from sharpscope.landscape.places import moved_by, rise_of
 from sharpscope.landscape.telling import Told, result_of
 from sharpscope.landscape.unfinished import Unfinished
 from sharpscope.landscape.waypoints import Source
@@ -36,6 +36,7 @@ from sharpscope.subject.reading import Reading
 
 AXES = (*AROUND, *BETWEEN)
 STATISTICS = ("frozen", "recalibrated")
+ENGINES = ("native", "loss-landscapes")
 AUTO = "auto"
 _KEEP_SECONDS = 2.0  # between two writes of the points so far
 
@@ -64,6 +65,8 @@ class Landscape:
             checkpoints, where those of the model fit no other.
         metric: A metric to measure in the same pass: ``accuracy``, ``macro_auprc`` or
             ``macro_auroc``.
+        engine: ``loss-landscapes`` moves and measures our points by that library, for numbers that
+            must be its own: slower, without a metric, and with BatchNorm statistics frozen.
         keep_directions: Put the directions into the result.
         max_seconds: Seconds that may be spent on points.
         seed: Names the directions.
@@ -93,6 +96,7 @@ class Landscape:
     span: float | str | None = None
     statistics: str | None = None
     metric: str | None = None
+    engine: str = "native"
     keep_directions: bool = False
     max_seconds: float | None = None
     seed: int = 0
@@ -106,6 +110,13 @@ class Landscape:
             one_of("metric", self.metric, METRICS)
         if self.statistics is not None:
             one_of("statistics", self.statistics, STATISTICS)
+        if one_of("engine", self.engine, ENGINES) != "native":
+            if self.metric is not None or self.statistics == "recalibrated":
+                raise MisuseError(
+                    f"engine {self.engine!r} measures losses with the statistics that are there: "
+                    "leave out metric and statistics='recalibrated', or take engine='native'"
+                )
+            library()
         if isinstance(self.span, str):
             one_of("span", self.span, (AUTO,))
         elif self.span is not None:
@@ -164,7 +175,7 @@ class Landscape:
             span = REACH[self.axes] if self.span is None else self.span
             if not isinstance(span, float | int):
                 tell("how far the axes reach")
-                span = found_span(_rise(points, frame.directions), points.value(None))
+                span = found_span(rise_of(points, frame.directions), points.value(None))
             grid = frame.grid(self.shape, span)
             kept = Unfinished(
                 None if out is None else Path(out),
@@ -172,13 +183,12 @@ class Landscape:
                 self.shape[::-1],
                 scored=reading is not None,
             )
-            both = frame.labels if self.axes == "encoders" else ()
-            crossed = Crossed(points, frame.directions, grid, both)
-            late = self._fill(crossed, frame, grid, kept, reading, tell, began)
+            measured = self._measured(points, frame, grid)
+            late = self._fill(measured, frame, grid, kept, reading, tell, began)
             tell("checkpoints")
             passed = [points.value(point.displacement.double()) for point in frame.points]
             told = Told(
-                frame=replace(frame, notes=(*frame.notes, *crossed.notes())),
+                frame=frame,
                 grid=grid,
                 values=kept.values,
                 scores=kept.scores,
@@ -188,7 +198,7 @@ class Landscape:
                 keep_directions=self.keep_directions,
                 seconds=time.perf_counter() - began,
             )
-            result = replace(result_of(points, told), replayed=crossed.played)
+            result = measured.told(result_of(points, told))
         if not late:
             kept.remove()
         return result
@@ -206,8 +216,18 @@ class Landscape:
                 f"axes={self.axes!r}"
             )
 
+    def _measured(
+        self, points: Points, frame: Frame, grid: list[np.ndarray]
+    ) -> Crossed | LossLandscapesPoints:
+        """Return what measures the points of the grid."""
+        if self.engine != "native":
+            return LossLandscapesPoints(points, frame.directions, grid)
+        both = frame.labels if self.axes == "encoders" else ()
+        return Crossed(points, frame.directions, grid, both)
+
     def _recalibrates(self, subject: Subject) -> bool:
-        wanted = self.statistics or ("recalibrated" if self.axes in BETWEEN else "frozen")
+        anew = self.axes in BETWEEN and self.engine == "native"
+        wanted = self.statistics or ("recalibrated" if anew else "frozen")
         return wanted == "recalibrated" and has_statistics(subject.model)
 
     def _facts(self, points: Points, loss: str, span: float, frame: Frame) -> dict[str, Any]:
@@ -227,7 +247,7 @@ class Landscape:
 
     def _fill(
         self,
-        crossed: Crossed,
+        measured: Crossed | LossLandscapesPoints,
         frame: Frame,
         grid: list[np.ndarray],
         kept: Unfinished,
@@ -237,8 +257,8 @@ class Landscape:
     ) -> bool:
         """Measure what is missing; return whether time ran out."""
         if kept.done.any():  # what the first point says of faster passes, it says in any run
-            corner = _moved(frame.directions, [float(along[0]) for along in grid])
-            crossed.value((0,) * len(grid), corner, reading)
+            corner = moved_by(frame.directions, [float(along[0]) for along in grid])
+            measured.value((0,) * len(grid), corner, reading)
         total, written = kept.done.size, time.perf_counter()
         first, done = written, int(kept.done.sum())
         for place in np.ndindex(kept.done.shape):
@@ -248,8 +268,8 @@ class Landscape:
                 kept.keep()
                 return True
             steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
-            moved = _moved(frame.directions, steps)
-            kept.values[place] = crossed.value(place, moved, reading)
+            moved = moved_by(frame.directions, steps)
+            kept.values[place] = measured.value(place, moved, reading)
             if reading is not None:
                 logits, target = reading.taken()
                 kept.scores[place] = score_alone(logits.numpy(), target.numpy(), str(self.metric))
@@ -265,21 +285,3 @@ class Landscape:
 
 def _statistics(points: Points) -> str:
     return "recalibrated" if points.recalibrates else "frozen"
-
-
-def _moved(directions: list[Tensor], steps: list[float]) -> Tensor | None:
-    """Return the displacement of a point; None at the center, which is the model itself."""
-    if not any(steps):
-        return None
-    total = torch.zeros_like(directions[0])
-    for direction, step in zip(directions, steps, strict=True):
-        total = total + step * direction
-    return total
-
-
-def _rise(points: Points, directions: list[Tensor]) -> Callable[[float], float]:
-    def loss(distance: float) -> float:
-        found = [points.value(sign * distance * d) for d in directions for sign in (1, -1)]
-        return math.fsum(found) / len(found) if all(map(math.isfinite, found)) else math.inf
-
-    return loss

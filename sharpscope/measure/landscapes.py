@@ -35,7 +35,8 @@ def landscape(
             that are kept beside it.
         watcher: Called with what is being done.
         settings: Settings of ``Landscape``: ``axes``, ``normalize``, ``orthogonal``, ``span``,
-            ``statistics``, ``metric``, ``keep_directions``, ``max_seconds`` and ``seed``.
+            ``statistics``, ``metric``, ``engine``, ``keep_directions``, ``max_seconds`` and
+            ``seed``.
 
     Raises:
         MisuseError: If a setting is not allowed, or nothing can move.
