@@ -49,12 +49,14 @@ $(PEERS)/.installed: constraints.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip "setuptools>=77" wheel
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pyhessian==0.1 \
-	  hessian-eigenthings==1.0.0a5 curvlinops-for-pytorch==3.0.1 scikit-learn safetensors
+	  hessian-eigenthings==1.0.0a5 curvlinops-for-pytorch==3.0.1 loss-landscapes==3.0.6 landscaper==1.3.1 \
+	  scikit-learn safetensors
 	$(PEERS)/bin/python -m pip uninstall --quiet -y torchvision
 	touch $@
 
 benchmarks: install peers
 	$(BIN)/python -W ignore -m benchmarks.trace
+	$(BIN)/python -W ignore -m benchmarks.landscape
 
 format: install
 	$(BIN)/ruff check --fix .
