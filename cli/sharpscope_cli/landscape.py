@@ -62,7 +62,7 @@ from sharpscope_cli.params import Registered, Shape, Span
     "--metric",
     type=Registered("sharpscope.contribution.scores:METRICS"),
     metavar="NAME",
-    help="Measure accuracy, macro_auprc or macro_auroc in the same passes.",
+    help="Measure accuracy, macro_auprc or macro_auroc in the same passes.  [default: none]",
 )
 @click.option(
     "--engine",
@@ -98,7 +98,7 @@ def command(
     keep_directions: bool,
     figure: Path | None,
 ) -> None:
-    """Loss on a line, a plane or in a volume around each encoder, or between checkpoints.
+    """Loss on lines, planes and volumes around each encoder, or between checkpoints.
 
     Prints how far the axes reach, the least and the largest loss and the curvature along each
     axis at the center; the grid goes to --out. An interrupted landscape with --out goes on where

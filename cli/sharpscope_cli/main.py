@@ -17,7 +17,7 @@ COMMANDS = {
     "trace": "Hessian trace of each encoder, with error bars.",
     "eigen": "Extreme Hessian eigenvalues of each encoder, with residuals.",
     "density": "Spectral density of each encoder's Hessian, with an error band.",
-    "landscape": "Loss on a line, a plane or in a volume around each encoder.",
+    "landscape": "Loss on lines, planes and volumes around each encoder, or between checkpoints.",
     "sharpness": "How far the loss rises around each encoder: Keskar's Q, or a ball.",
     "gap": "Normalized generalization gap of a metric, with its interval.",
     "coupling": "How strongly the curvature of encoders is coupled.",

@@ -42,7 +42,7 @@ def _row(result: LandscapeResult, results: Sequence[LandscapeResult]) -> list[st
     curvatures = [ABSENT if c is None else significant(c, 3) for c in result.curvatures]
     return [
         *name_cells(result, results),
-        significant(result.loss_value),
+        significant(result.center),
         *(significant(end) for end in ends),
         _reach(result),
         ", ".join(curvatures),

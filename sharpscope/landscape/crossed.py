@@ -14,7 +14,6 @@ from sharpscope.replay import ReplayRefused, Tape
 from sharpscope.results import LandscapeResult
 from sharpscope.subject.losses import BatchLoss
 from sharpscope.subject.points import Points
-from sharpscope.subject.reading import Reading
 
 _VISITS = 2  # until a batch is on a tape, if it ever is
 
@@ -39,7 +38,8 @@ class Crossed:
         >>> def loss(model, batch):
         ...     return (model["a"](batch) + model["b"](batch)).square().mean()
         >>> data = [torch.ones(2, 1)]
-        >>> subject = ss.Subject(model, data, loss=loss, encoders={"a": "a", "b": "b"})
+        >>> replayed = {"replay": True, "memory": 10**6}
+        >>> subject = ss.Subject(model, data, loss=loss, encoders={"a": "a", "b": "b"}, **replayed)
         >>> points = Points(subject, "a+b")
         >>> d = torch.eye(4, dtype=torch.float64)
         >>> with points.session():
@@ -75,29 +75,24 @@ class Crossed:
         notes = (*result.notes, *(refused if self._refusal else ()))
         return replace(result, replayed=self.played, notes=notes)
 
-    def value(
-        self, place: Sequence[int], displacement: Tensor | None, reading: Reading | None = None
-    ) -> float:
+    def value(self, place: Sequence[int], displacement: Tensor | None) -> float:
         """Return the loss at a place of the grid.
 
         Args:
             place: Numbers of the coordinates, x last.
             displacement: The same; None where the model is unmodified.
-            reading: Keeps the predictions of the pass.
         """
         if not self._able or displacement is None:
-            return self._points.value(displacement, reading)
+            return self._points.value(displacement)
         try:
             if self._tapes is None:
                 self._tapes = self._recorded()
                 self._prove(*self._tapes)
-            if reading is not None:
-                reading.clear()
             y, x = place
-            sums = self._sums(x, y, (self._tapes[0][x], self._tapes[1][y]), reading)
+            sums = self._sums(x, y, (self._tapes[0][x], self._tapes[1][y]))
         except ReplayRefused as refused:
             self._refusal, self._able, self._tapes = str(refused), False, None
-            return self._points.value(displacement, reading)
+            return self._points.value(displacement)
         self._points.evaluations += 1
         # Not fsum where infinities of both signs would meet: it raises.
         total = math.fsum(sums) if all(map(math.isfinite, sums)) else sum(sums)
@@ -110,7 +105,7 @@ class Crossed:
             ReplayRefused: If there is nothing to play back.
         """
         subject, sizes = self._points.subject, [len(along) for along in self._grid]
-        loss, memory = subject.loss(self._points.loss), subject.free_memory() / sum(sizes)
+        loss, memory = self._points.batch_loss, subject.free_memory() / sum(sizes)
         with torch.no_grad():
             _, batch, _ = next(subject.visits(loss))
         tapes: list[list[Tape]] = []
@@ -157,14 +152,14 @@ class Crossed:
             if not (same or (math.isnan(one) and math.isnan(other))):
                 raise ReplayRefused(f"batch {number} has the loss {one:.9g} and {other:.9g}")
 
-    def _sums(
-        self, x: int, y: int, tapes: Sequence[Tape], reading: Reading | None = None
-    ) -> list[float]:
+    def _sums(self, x: int, y: int, tapes: Sequence[Tape]) -> list[float]:
         """Return the loss sum of each batch at a place."""
         subject, selection = self._points.subject, self._points.selection
         steps = [float(self._grid[0][x]), float(self._grid[1][y])]
         moved = steps[0] * self._directions[0] + steps[1] * self._directions[1]
-        loss: BatchLoss = reading or subject.loss(self._points.loss)
+        loss, reading = self._points.batch_loss, self._points.reading
+        if reading is not None:
+            reading.clear()
         for tape in tapes:
             loss = _taped(loss, tape)
         sums: list[float] = []

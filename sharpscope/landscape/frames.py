@@ -16,6 +16,7 @@ from sharpscope.landscape.waypoints import Source, Waypoint, along, principal, w
 from sharpscope.operators import HessianOperator
 from sharpscope.results import Outcome
 from sharpscope.subject import Selection, Subject
+from sharpscope.subject.owners import ALL
 
 Runs: TypeAlias = Mapping[str, Sequence[Source]]
 
@@ -129,6 +130,8 @@ def _encoders(subject: Subject, selection: Selection, drawing: Drawing) -> Frame
         MisuseError: If one of them cannot move.
     """
     names = selection.name.split("+")
+    if names[0] == names[1]:
+        raise MisuseError(f"axes='encoders' needs two different modalities; got {selection.name!r}")
     direction = random_directions(subject, selection, 1, drawing)[0]
     parts = [part_of(direction, selection, subject.select(name).parameters) for name in names]
     if not all(bool(part.any()) for part in parts):
@@ -157,8 +160,16 @@ def _line(subject: Subject, selection: Selection, count: int, runs: Runs) -> Fra
         )
     points = waypoints(subject, selection, runs)
     directions, coordinates = along(points, selection.name)
-    labels = (f"to {points[0].name}", "orthogonal to it")[:count]
-    return Frame(directions, labels, points=tuple(points), coordinates=coordinates, ends=True)
+    name, whose = points[0].name, selection.name
+    first = f"to {name}" if whose == ALL else f"to the {whose} of {name}"
+    return Frame(
+        directions,
+        (first, "orthogonal to it")[:count],
+        _alone(selection),
+        points=tuple(points),
+        coordinates=coordinates,
+        ends=True,
+    )
 
 
 def _pca(subject: Subject, selection: Selection, count: int, runs: Runs) -> Frame:
@@ -172,5 +183,16 @@ def _pca(subject: Subject, selection: Selection, count: int, runs: Runs) -> Fram
     directions, coordinates, shares = principal(points, count, selection.name)
     labels = tuple(f"PCA {n + 1}" for n in range(count))
     return Frame(
-        directions, labels, points=tuple(points), coordinates=coordinates, explained=shares
+        directions,
+        labels,
+        _alone(selection),
+        points=tuple(points),
+        coordinates=coordinates,
+        explained=shares,
     )
+
+
+def _alone(selection: Selection) -> tuple[str, ...]:
+    if selection.name == ALL:
+        return ()
+    return (f"Only {selection.name} moves: everything else is the model's own at every point.",)

@@ -14,13 +14,15 @@ _LEAST_RISE = 1.0  # in the unit of the loss: at a loss of almost 0 no factor sa
 _STEPS = 12
 
 
-def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
+def check_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return the number of points along each axis.
 
     Raises:
         MisuseError: If it has no center, is too small or has too many axes.
     """
-    found = tuple(shape)
+    found = (shape,) if isinstance(shape, int) else tuple(shape)
+    if not all(isinstance(count, int) for count in found):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise MisuseError(f"shape must be whole numbers of points, such as (51, 51); got {shape!r}")
     if not 1 <= len(found) <= 3:
         raise MisuseError(
             f"shape must have one, two or three axes, such as 51x51; got {len(found)}"
@@ -76,8 +78,8 @@ def axis_over(count: int, low: float, high: float, *, ends: bool = False) -> np.
     return (np.arange(count) - below) * step
 
 
-def found_span(rise: Callable[[float], float], center: float) -> float:
-    """Return the distance at which the loss has risen by the set factor.
+def found_span(rise: Callable[[float], float], center: float) -> tuple[float, bool]:
+    """Return the distance at which the loss has risen by the set factor, and whether it has.
 
     Args:
         rise: The loss at a distance along all directions, the mean of both ways.
@@ -90,7 +92,7 @@ def found_span(rise: Callable[[float], float], center: float) -> float:
             break
         low, high = high, 2 * high
     else:
-        return high
+        return high, False
     for _ in range(_STEPS):
         middle = math.sqrt(low * high) if low else high / 2
         if rise(middle) < goal:
@@ -99,4 +101,4 @@ def found_span(rise: Callable[[float], float], center: float) -> float:
             high = middle
         if low and high / low < 1.05:
             break
-    return float(f"{high:.2g}")  # a number for the axis of a figure
+    return float(f"{high:.2g}"), True  # a number for the axis of a figure

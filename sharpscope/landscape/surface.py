@@ -3,18 +3,18 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sharpscope.checks import at_least, one_of, positive
-from sharpscope.contribution.scores import METRICS, score_alone
-from sharpscope.engines import LossLandscapesPoints
-from sharpscope.engines.loss_landscapes.library import library
+from sharpscope.contribution.scores import METRICS
 from sharpscope.errors import MisuseError
 from sharpscope.landscape.crossed import Crossed
 from sharpscope.landscape.directions import NORMALIZE, Drawing
+from sharpscope.landscape.filling import Measured, fill
 from sharpscope.landscape.frames import (
     AROUND,
     BETWEEN,
@@ -23,22 +23,21 @@ from sharpscope.landscape.frames import (
     frame_of,
 )
 from sharpscope.landscape.grid import check_shape, found_span
-from sharpscope.landscape.places import moved_by, rise_of
+from sharpscope.landscape.places import rise_of
 from sharpscope.landscape.telling import Told, result_of
 from sharpscope.landscape.unfinished import Unfinished
-from sharpscope.landscape.waypoints import Source
+from sharpscope.landscape.waypoints import Source, by_run
+from sharpscope.lazy import imported
 from sharpscope.results import LandscapeResult
 from sharpscope.subject import Subject
 from sharpscope.subject.batches import fingerprint
 from sharpscope.subject.calibration import has_statistics
 from sharpscope.subject.points import Points
-from sharpscope.subject.reading import Reading
 
 AXES = (*AROUND, *BETWEEN)
 STATISTICS = ("frozen", "recalibrated")
 ENGINES = ("native", "loss-landscapes")
 AUTO = "auto"
-_KEEP_SECONDS = 2.0  # between two writes of the points so far
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ class Landscape:
         engine: ``loss-landscapes`` moves and measures our points by that library, for numbers that
             must be its own: slower, without a metric, and with BatchNorm statistics frozen.
         keep_directions: Put the directions into the result.
-        max_seconds: Seconds that may be spent on points.
+        max_seconds: Seconds that may be spent on points; one is measured in any case.
         seed: Names the directions.
 
     Raises:
@@ -116,7 +115,7 @@ class Landscape:
                     f"engine {self.engine!r} measures losses with the statistics that are there: "
                     "leave out metric and statistics='recalibrated', or take engine='native'"
                 )
-            library()
+            imported("sharpscope.engines.loss_landscapes.library").library()
         if isinstance(self.span, str):
             one_of("span", self.span, (AUTO,))
         elif self.span is not None:
@@ -128,6 +127,11 @@ class Landscape:
             )
         if self.max_seconds is not None:
             positive("max_seconds", self.max_seconds)
+        if self.axes == "eigen" and self.statistics == "recalibrated":
+            raise MisuseError(
+                "axes='eigen' has the Hessian's eigenvectors, which is that of frozen statistics: "
+                "leave out statistics='recalibrated'"
+            )
         if self.axes == "encoders" and len(self.shape) != 2:
             raise MisuseError(
                 "axes='encoders' moves one encoder along x and another along y: the shape needs "
@@ -151,9 +155,10 @@ class Landscape:
             modality: Name of the Selection; with ``encoders`` two modalities joined by ``+``.
             loss: Name of the loss.
             through: Other checkpoints, for ``line`` and ``pca``: models, state dicts, subjects or
-                paths in their order, or several runs of these by name.
-            out: Where the result will be written: points are kept beside it on the way, and an
-                interrupted landscape goes on with them.
+                paths in their order, each alone or as a pair of a name and one of them; or lists
+                of these by the name of their run.
+            out: Where the result will be written: points are kept beside it until ``save`` has
+                written it there, and an interrupted landscape goes on with them.
             watcher: Called with what is being done.
 
         Raises:
@@ -163,45 +168,61 @@ class Landscape:
         """
         began = time.perf_counter()
         tell = watcher or (lambda _: None)
-        runs = dict(through) if isinstance(through, Mapping) else {"run": through}
+        runs = by_run(through)
         self._check(modality, runs)
-        points = Points(subject, modality, loss=loss, recalibrate=self._recalibrates(subject))
-        reading = None if self.metric is None else Reading(subject, loss)
+        points = Points(
+            subject,
+            modality,
+            loss=loss,
+            recalibrate=self._recalibrates(subject),
+            predictions=self.metric is not None,
+        )
         tell("directions")
         drawing = Drawing(normalize=self.normalize, orthogonal=self.orthogonal, seed=self.seed)
         axes, count = self.axes, len(self.shape)
         frame = frame_of(subject, points.selection, axes, count, drawing, loss=loss, runs=runs)
+        weights = fingerprint(subject.model.state_dict())
         with points.session():
-            span = REACH[self.axes] if self.span is None else self.span
+            span, reached = REACH[axes] if self.span is None else self.span, True
             if not isinstance(span, float | int):
                 tell("how far the axes reach")
-                span = found_span(rise_of(points, frame.directions), points.value(None))
+                span, reached = found_span(rise_of(points, frame.directions), points.value(None))
             grid = frame.grid(self.shape, span)
             kept = Unfinished(
                 None if out is None else Path(out),
-                self._facts(points, loss, span, frame),
+                self._facts(points, loss, span, frame, grid) | {"weights": weights},
                 self.shape[::-1],
-                scored=reading is not None,
+                scored=self.metric is not None,
             )
-            measured = self._measured(points, frame, grid)
-            late = self._fill(measured, frame, grid, kept, reading, tell, began)
+            late = fill(
+                points,
+                measured := self._measured(points, frame, grid),
+                frame,
+                grid,
+                kept,
+                metric=self.metric,
+                max_seconds=self.max_seconds,
+                began=began,
+                tell=tell,
+            )
             tell("checkpoints")
-            passed = [points.value(point.displacement.double()) for point in frame.points]
             told = Told(
                 frame=frame,
                 grid=grid,
                 values=kept.values,
                 scores=kept.scores,
-                passed=passed,
+                passed=[
+                    float("nan") if late else points.value(point.displacement.double())
+                    for point in frame.points
+                ],
                 late=late,
                 settings=asdict(self) | {"span": span, "statistics": _statistics(points)},
                 keep_directions=self.keep_directions,
-                seconds=time.perf_counter() - began,
+                seconds=time.perf_counter() - began + kept.spent[1],
+                before=kept.spent[0],
+                flat=not reached,
             )
-            result = measured.told(result_of(points, told))
-        if not late:
-            kept.remove()
-        return result
+            return measured.told(result_of(points, told))
 
     def _check(self, modality: str, runs: Mapping[str, Sequence[Source]]) -> None:
         if self.axes == "encoders" and modality.count("+") != 1:
@@ -216,12 +237,11 @@ class Landscape:
                 f"axes={self.axes!r}"
             )
 
-    def _measured(
-        self, points: Points, frame: Frame, grid: list[np.ndarray]
-    ) -> Crossed | LossLandscapesPoints:
+    def _measured(self, points: Points, frame: Frame, grid: list[np.ndarray]) -> Measured:
         """Return what measures the points of the grid."""
         if self.engine != "native":
-            return LossLandscapesPoints(points, frame.directions, grid)
+            engine = imported("sharpscope.engines.loss_landscapes")
+            return engine.LossLandscapesPoints(points, frame.directions, grid)
         both = frame.labels if self.axes == "encoders" else ()
         return Crossed(points, frame.directions, grid, both)
 
@@ -230,7 +250,9 @@ class Landscape:
         wanted = self.statistics or ("recalibrated" if anew else "frozen")
         return wanted == "recalibrated" and has_statistics(subject.model)
 
-    def _facts(self, points: Points, loss: str, span: float, frame: Frame) -> dict[str, Any]:
+    def _facts(
+        self, points: Points, loss: str, span: float, frame: Frame, grid: Sequence[np.ndarray]
+    ) -> dict[str, Any]:
         """Return what a point depends on."""
         return asdict(self) | {
             "span": span,
@@ -238,49 +260,15 @@ class Landscape:
             "data": points.census.fingerprint,
             "center": points.census.loss_value,
             "modality": points.selection.name,
-            "weights": fingerprint(points.subject.model.state_dict()),
             "directions": fingerprint(frame.directions),
+            "grid": [axis.tolist() for axis in grid],
+            "device": str(points.subject.device),
+            "dtype": str(points.dtype),
+            "versions": [version(name) for name in ("sharpscope", "torch")],
             "statistics": _statistics(points),
             "max_seconds": None,
             "keep_directions": None,
         }
-
-    def _fill(
-        self,
-        measured: Crossed | LossLandscapesPoints,
-        frame: Frame,
-        grid: list[np.ndarray],
-        kept: Unfinished,
-        reading: Reading | None,
-        tell: Callable[[str], None],
-        began: float,
-    ) -> bool:
-        """Measure what is missing; return whether time ran out."""
-        if kept.done.any():  # what the first point says of faster passes, it says in any run
-            corner = moved_by(frame.directions, [float(along[0]) for along in grid])
-            measured.value((0,) * len(grid), corner, reading)
-        total, written = kept.done.size, time.perf_counter()
-        first, done = written, int(kept.done.sum())
-        for place in np.ndindex(kept.done.shape):
-            if kept.done[place]:
-                continue
-            if self.max_seconds is not None and time.perf_counter() - began > self.max_seconds:
-                kept.keep()
-                return True
-            steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
-            moved = moved_by(frame.directions, steps)
-            kept.values[place] = measured.value(place, moved, reading)
-            if reading is not None:
-                logits, target = reading.taken()
-                kept.scores[place] = score_alone(logits.numpy(), target.numpy(), str(self.metric))
-            kept.done[place] = True
-            now, made = time.perf_counter(), int(kept.done.sum())
-            if now - written > _KEEP_SECONDS:
-                kept.keep()
-                written = now
-            left = (now - first) / (made - done) * (total - made)
-            tell(f"{made} of {total} points, {left:.0f} s left")
-        return False
 
 
 def _statistics(points: Points) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import write_whole
+from sharpscope.results.landscape import unfinished
 
 
 class Unfinished:
@@ -19,6 +20,9 @@ class Unfinished:
         settings: What the points depend on: those of another landscape are refused.
         shape: Of the grid.
         scored: Whether a metric is measured as well.
+
+    Attributes:
+        spent: Passes and seconds of the runs that the points are of.
     """
 
     def __init__(
@@ -29,35 +33,42 @@ class Unfinished:
         *,
         scored: bool = False,
     ):
-        self.path = None if out is None else out.with_name(f"{out.name}.points")
+        self.path = None if out is None else unfinished(out)
         told = json.dumps(settings, sort_keys=True, default=str)
         self._key = hashlib.sha256(told.encode()).hexdigest()
         self.values = np.full(shape, np.nan)
         self.scores = np.full(shape if scored else 0, np.nan)
         self.done = np.zeros(shape, dtype=bool)
+        self.spent = (0.0, 0.0)
         if self.path is not None and self.path.is_file():
             self._read(self.path)
 
-    def keep(self) -> None:
-        """Write what is there, whole or not at all."""
+    def keep(self, evaluations: float, seconds: float) -> None:
+        """Write what is there, whole or not at all.
+
+        Args:
+            evaluations: Passes of this run so far.
+            seconds: Of this run so far.
+        """
+        spent = [self.spent[0] + evaluations, self.spent[1] + seconds]
         if self.path is not None:
             write_whole(
                 self.path,
                 lambda file: np.savez(
-                    file, values=self.values, scores=self.scores, done=self.done, key=self._key
+                    file,
+                    values=self.values,
+                    scores=self.scores,
+                    done=self.done,
+                    spent=np.array(spent),
+                    key=self._key,
                 ),
             )
-
-    def remove(self) -> None:
-        """Take the file away: the result has it all."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> None:
         try:
             with np.load(path, allow_pickle=False) as found:
                 key, values, done = str(found["key"]), found["values"], found["done"]
-                scores = found["scores"]
+                scores, spent = found["scores"], found["spent"].tolist()
         except Exception as error:
             raise MisuseError(
                 f"{path} cannot be read as the points of a landscape: remove it to begin anew"
@@ -68,3 +79,4 @@ class Unfinished:
                 "remove it, or name another --out"
             )
         self.values, self.scores, self.done = values, scores, done
+        self.spent = (spent[0], spent[1])

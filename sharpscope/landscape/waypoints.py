@@ -13,6 +13,7 @@ from sharpscope.subject import Selection, Subject
 from sharpscope.subject.door import original
 from sharpscope.subject.matching import match_state
 from sharpscope.subject.rebuild import load_model
+from sharpscope.subject.states import check_ties
 
 # A model, its state dict, a subject, a checkpoint's path or a function that returns a model, so
 # that not all are in memory at once; or a pair of a name and one of these.
@@ -55,15 +56,18 @@ def waypoints(
     """
     wanted: dict[str, Any] = subject.model.state_dict(keep_vars=True)
     found: list[Waypoint] = []
+    # No coarser than what is measured in: weights may be stored in half of it.
+    kind = torch.promote_types(subject.dtype or selection.parameters[0].dtype, torch.float32)
     for run, sources in runs.items():
         for number, source in enumerate(sources, start=1):
             name, source = _named(source, f"{run} {number}")
             matched = match_state(wanted, _state(source, subject, name), source=name)
+            check_ties(wanted, matched, name)
             theirs = {id(own): matched[key] for key, own in wanted.items() if key in matched}
             displacement = torch.cat(
                 [
                     (theirs[id(p)].detach().cpu().double() - p.detach().cpu().double())
-                    .to(p.dtype)
+                    .to(kind)
                     .reshape(-1)
                     for p in selection.parameters
                 ]
@@ -77,9 +81,22 @@ def waypoints(
     return found
 
 
-def _named(source: Source, otherwise: str) -> tuple[str, Any]:
+def by_run(through: Any) -> dict[str, Sequence[Source]]:
+    """Return checkpoints by the name of their run, whether one was given, or several, or runs."""
+    if isinstance(through, Mapping) and all(isinstance(v, list | tuple) for v in through.values()):
+        return dict(through)
+    single = isinstance(through, str | Path | nn.Module | Subject | Mapping)
+    return {"run": [through] if single else list(through)}
+
+
+def _named(source: Any, otherwise: str) -> tuple[str, Any]:
     if isinstance(source, tuple):
-        return source
+        if len(source) != 2 or not isinstance(source[0], str):
+            raise MisuseError(
+                f"{otherwise} must be one checkpoint, or a pair of its name and the checkpoint; "
+                f"got a tuple of {len(source)}"
+            )
+        return source[0], source[1]
     return (Path(source).stem if isinstance(source, str | Path) else otherwise), source
 
 

@@ -12,9 +12,17 @@ from sharpscope.results.outcome import Outcome
 from sharpscope.results.record import Result, significant
 
 
+def unfinished(path: Path) -> Path:
+    """Return where the points of a landscape are kept until it is saved."""
+    return path.with_name(f"{path.name}.points")
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LandscapeResult(Result):
-    """The loss at the points of a grid of directions; ``loss_value`` is that of the center.
+    """The loss at the points of a grid of directions.
+
+    ``loss_value`` is that of the unmodified model, and ``center`` that of its point: the same but
+    where BatchNorm statistics were taken anew.
 
     Attributes:
         axes: What the directions are: ``random``, ``eigen``, ``encoders``, ``line`` or ``pca``.
@@ -71,6 +79,19 @@ class LandscapeResult(Result):
     direction_y: np.ndarray | None = field(default=None, compare=False)
     direction_z: np.ndarray | None = field(default=None, compare=False)
 
+    def save(self, path: str | Path) -> Path:
+        """Write the result; where it is whole, take away the points that were kept beside it."""
+        path = super().save(path)
+        if self.outcome is not Outcome.BUDGET_SPENT:
+            unfinished(path).unlink(missing_ok=True)
+        return path
+
+    @property
+    def center(self) -> float:
+        """The loss at the point of the model, where all coordinates are 0."""
+        axes = [axis for axis in (self.z, self.y, self.x) if axis is not None]
+        return float(self.values[tuple(int(np.abs(axis).argmin()) for axis in axes)])
+
     @property
     def advice(self) -> str:
         """What the outcome means and what to change."""
@@ -102,6 +123,6 @@ class LandscapeResult(Result):
             else "not finite"
         )
         return (
-            f"LandscapeResult({shape}, {told}, center {significant(self.loss_value)}, "
+            f"LandscapeResult({shape}, {told}, center {significant(self.center)}, "
             f"{self.evaluations:g} passes, {self.seconds:.1f} s)"
         )

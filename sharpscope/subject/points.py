@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,18 +15,12 @@ from sharpscope.subject.calibration import Calibration
 from sharpscope.subject.losses import BatchLoss, LossSum
 from sharpscope.subject.proof import Census
 from sharpscope.subject.quick import Quick
-from sharpscope.subject.reading import Reading
+from sharpscope.subject.reading import Apart, Reading
 from sharpscope.subject.remarks import remarks
+from sharpscope.subject.single import OneBatch, Slope, told_apart
 from sharpscope.subject.subject import Subject
 
 T = TypeVar("T")
-
-
-class Slope(NamedTuple):
-    """A loss and its gradient over the Selection, ``[dim]``."""
-
-    value: float
-    gradient: Tensor
 
 
 class Points:
@@ -42,11 +36,14 @@ class Points:
         loss: Name of the loss.
         recalibrate: Take the statistics of BatchNorm anew at every point of ``value``, where
             nothing is displaced as well.
+        predictions: Note what the model predicts in every pass of ``value``.
 
     Attributes:
         selection: The parameters that move.
         census: What is in the data, inside a session.
         evaluations: Passes over the data so far, with or without a gradient.
+        reading: The predictions of the pass that came last, where they are noted.
+        batch_loss: The loss of a batch, which notes them.
     """
 
     census: Census
@@ -58,15 +55,17 @@ class Points:
         *,
         loss: str = "fusion",
         recalibrate: bool = False,
+        predictions: bool = False,
     ):
         self.subject = subject
         self.selection = subject.select(modality)
         self.loss = loss
-        subject.loss(loss)  # an unknown name is refused here
+        self.reading = Reading(subject, loss) if predictions else None
+        self.batch_loss: BatchLoss = self.reading or subject.loss(loss)
         self.evaluations = 0.0
         self._tape: Tape | None = None
-        self._calibration = Calibration(subject, loss) if recalibrate else None
-        self._compared: set[int] = set()
+        self._calibration = Calibration(subject, self.batch_loss) if recalibrate else None
+        self._compared: set[tuple[int, bool]] = set()
         self._frozen = self.selection.frozen
         self._used: list[bool] = []
 
@@ -86,12 +85,13 @@ class Points:
         self._frozen = self.selection.frozen
         with self.subject.studying(self.selection):
             self._tape = self.subject.tape(self.selection)
-            self.census = self.subject.census(self.loss, tape=self._tape)
+            self.census = self.subject.census(self.batch_loss, tape=self._tape)
             self._compared = set()
             self._quick = Quick(self.subject.model, enabled=self.subject.replay)
             if self._calibration is not None:
                 self._calibration.begin(self.subject.tape(self.selection))
-                self._tape = self.subject.tape(self.selection)  # with these statistics
+                moving = self._calibration.buffers
+                self._tape = self.subject.tape(self.selection, more=moving)  # with these statistics
             try:
                 yield
             finally:
@@ -117,18 +117,19 @@ class Points:
             used=self._used,
             tape=self._tape,
         )
-        return (*self.subject.notes, *told, *self._quick.notes())
+        others = (*self._quick.notes(), *(self.reading.notes() if self.reading else ()))
+        anew = self._calibration.notes() if self._calibration else ()
+        return (*self.subject.notes, *told, *others, *anew)
 
-    def value(self, displacement: Tensor | None, reading: Reading | None = None) -> float:
+    def value(self, displacement: Tensor | None) -> float:
         """Return the mean loss with the parameters moved by a flat vector ``[dim]``.
 
         Not finite stays not finite.
 
         Args:
             displacement: How far; None where the model is unmodified.
-            reading: Keeps the predictions of the pass.
         """
-        if displacement is None and reading is None and self._calibration is None:
+        if displacement is None and self.reading is None and self._calibration is None:
             return self.census.loss_value
         moved = torch.zeros(self.dim) if displacement is None else displacement
         if self._calibration is not None:
@@ -138,7 +139,7 @@ class Points:
             self.evaluations += self._calibration.passes - before
         with torch.no_grad():
             displaced = bool(moved.any())
-            work = functools.partial(self._mean, moved, reading=reading)
+            work = functools.partial(self._mean, moved)
             found = self._or_plain(lambda: self._quick.run(work, displaced=displaced))
         unmodified = displacement is None and self._calibration is None
         return self.census.loss_value if unmodified else found
@@ -155,14 +156,14 @@ class Points:
 
         return self._or_plain(work)
 
-    def each(self) -> Generator["OneBatch"]:
+    def each(self) -> Generator[OneBatch]:
         """Yield every batch as a function of the displacement, for sharpness batch by batch.
 
         One that weighs nothing, since all its targets are ignored, has no loss and is left out.
         """
         for number, batch, value in self.subject.visits(self._weighed):
             if value.weight > 0:
-                yield OneBatch(self, number, batch)
+                yield OneBatch(self.of_batch, number, batch)
 
     def of_batch(self, number: int, batch: Any, displacement: Tensor) -> Slope:
         """Return the mean loss of one batch at a point and its gradient there."""
@@ -176,27 +177,21 @@ class Points:
                 def run() -> LossSum:
                     return loss(self.subject.model, batch)
 
-                value = _told(number, run if tape is None else lambda: tape.run(number, run))
+                value = told_apart(number, run if tape is None else lambda: tape.run(number, run))
                 self._compare(number, batch, value, displacement)
                 gradient = self._gradient(value.total)
             return Slope(value.total.item() / value.weight, gradient / value.weight)
 
         return self._or_plain(work)
 
-    def _mean(
-        self,
-        displacement: Tensor,
-        gradient: Tensor | None = None,
-        reading: Reading | None = None,
-    ) -> float:
+    def _mean(self, displacement: Tensor, gradient: Tensor | None = None) -> float:
         """Return the mean loss at a point, and add the batches' gradient sums."""
         self.evaluations += not self._quick.repeating
         sums: list[float] = []
-        loss: BatchLoss = self.subject.loss(self.loss)
+        reading = self.reading
         if reading is not None:
             reading.clear()
-            loss = reading
-        loss = self._quick.watched(loss)
+        loss = self._quick.watched(self.batch_loss)
         with self._moved(displacement):
             for number, batch, value in self.subject.visits(loss, tape=self._tape):
                 plain = self._compare(number, batch, value, displacement)
@@ -221,26 +216,45 @@ class Points:
         """Return what a pass returns, run once more without replay where that differs."""
         try:
             return work()
+        except Apart as refused:
+            assert self.reading is not None
+            self.reading.apart = str(refused)
+            if self._tape is not None and self._tape.plays:
+                # It has the calls of loss and predictions together.
+                self._tape.refuse("loss and metric are computed apart")
+            return self._or_plain(work)
         except ReplayRefused as refused:
             assert self._tape is not None
             self._tape.refuse(str(refused))
-            return work()
+            return self._or_plain(work)
 
     def _compare(
         self, number: int, batch: Any, value: LossSum, displacement: Tensor
     ) -> float | None:
-        """Compare a batch's played loss with a plain one, which is returned, at its first point.
+        """Compare a batch's loss with a plain one, which is returned, at its first point.
+
+        Its first one when it is played back, and where loss and predictions share what they can,
+        its first one at all.
 
         Raises:
             ReplayRefused: If they differ.
         """
-        tape = self._tape
+        playing = self._tape is not None and self._tape.playing
+        shared = self.reading is not None and not self.reading.apart
         # Where nothing is displaced, what is wrongly played back looks right.
-        if number in self._compared or not displacement.any():
+        if (number, playing) in self._compared or not displacement.any():
             return None
-        self._compared.add(number)
-        if tape is None or not tape.playing:
+        self._compared.add((number, playing))
+        if not (playing or shared):
             return None
+        try:
+            return self._compared_with_plain(number, batch, value)
+        except ReplayRefused as refused:
+            raise (refused if playing else Apart(str(refused))) from None
+
+    def _compared_with_plain(self, number: int, batch: Any, value: LossSum) -> float:
+        if self.reading is not None:
+            self.reading.compare(number, self.subject.model, batch)
         with torch.no_grad():
             plain = self.subject.loss(self.loss)(self.subject.model, batch).total.item()
         played = value.total.item()
@@ -263,35 +277,3 @@ class Points:
         before = self._used or [False] * len(found)
         self._used = [used or g is not None for used, g in zip(before, found, strict=True)]
         return self.selection.flatten(found).double()
-
-
-def _told(number: int, work: Callable[[], LossSum]) -> LossSum:
-    """Return a batch's loss; an error of the model or the loss comes with its number."""
-    try:
-        return work()
-    except (ReplayRefused, torch.OutOfMemoryError):
-        raise
-    except SubjectError as error:
-        raise SubjectError(f"batch {number}: {error}") from error
-    except Exception as error:
-        words = " ".join(str(error).split()) or "no message"
-        raise SubjectError(
-            f"batch {number}: the model or its loss raised {type(error).__name__}: {words}"
-        ) from error
-
-
-class OneBatch:
-    """The mean loss of one batch, as a function of the displacement.
-
-    Args:
-        points: What it belongs to.
-        number: Of the batch.
-        batch: The batch.
-    """
-
-    def __init__(self, points: Points, number: int, batch: Any):
-        self._points, self._number, self._batch = points, number, batch
-
-    def slope(self, displacement: Tensor) -> Slope:
-        """Return the batch's mean loss at a point and its gradient there."""
-        return self._points.of_batch(self._number, self._batch, displacement)

@@ -47,7 +47,7 @@ def load_state(
     out = ignored(state, ignore, prefix=start, source=source, spec=spec)
     matched = match_state(wanted, state, prefix=prefix, ignore=out, source=source, spec=spec)
     _check_finite(model, matched, source)
-    _check_ties(wanted, matched, source)
+    check_ties(wanted, matched, source)
     before = [(v, v.detach().clone()) for v in wanted.values() if isinstance(v, Tensor)]
     try:
         model.load_state_dict(wanted | matched)
@@ -92,13 +92,17 @@ def _check_finite(model: nn.Module, matched: Mapping[str, Any], source: str) -> 
             )
 
 
-def _check_ties(wanted: Mapping[str, Any], matched: Mapping[str, Any], source: str) -> None:
-    """Refuse two different tensors for one that the model uses twice: the last would win."""
+def check_ties(wanted: Mapping[str, Any], matched: Mapping[str, Any], source: str) -> None:
+    """Refuse two different tensors for one that the model uses twice: the last would win.
+
+    Raises:
+        CheckpointError: If there are some.
+    """
     firsts: dict[Any, str] = {}
     for name, identity in identities(wanted).items():
         if name in matched and isinstance(matched[name], Tensor):
             first = firsts.setdefault(identity, name)
-            if not torch.equal(matched[name], matched[first]):
+            if name != first and not torch.equal(matched[name], matched[first]):
                 raise CheckpointError(
                     f"{source} does not fit the model: {clean(first)!r} and {clean(name)!r} are "
                     "one tensor in the model and differ in the file; build it without the tie"

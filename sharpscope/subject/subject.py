@@ -231,16 +231,17 @@ class Subject:
         with self.still(), only(self.model, selection.parameters):
             yield
 
-    def tape(self, selection: Selection) -> Tape:
-        """Return an empty tape for what does not depend on a Selection."""
+    def tape(self, selection: Selection, more: Iterable[Tensor] = ()) -> Tape:
+        """Return an empty tape for what does not depend on a Selection, nor on more tensors."""
         memory = self.free_memory()
-        return Tape(self.model, selection.parameters, memory=memory, enabled=self.replay)
+        moving = [*selection.parameters, *more]
+        return Tape(self.model, moving, memory=memory, enabled=self.replay)
 
     def free_memory(self) -> float:
         """Return the bytes that recordings and kept graphs may take."""
         return default_memory(self.device) if self.memory is None else self.memory
 
-    def census(self, loss: str = "fusion", *, tape: Tape | None = None) -> Census:
+    def census(self, loss: str | BatchLoss = "fusion", *, tape: Tape | None = None) -> Census:
         """Prove that the subject stands still and return what is in its data.
 
         The second pass fills the ``tape``.
@@ -252,7 +253,7 @@ class Subject:
             return prove_still(
                 self.model,
                 batching.Again(self.walk),
-                self.loss(loss),
+                self.loss(loss) if isinstance(loss, str) else loss,
                 length=self.length,
                 tape=tape,
             )

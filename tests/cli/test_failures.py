@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,8 @@ def test_an_interrupt_says_which_results_are_kept(
     assert result.stderr.strip() == f"Interrupted. {sentence}".strip()
     assert kept is None or [path.name for path in Path("found").iterdir()] == kept
     for name in kept or ():
-        assert ss.load(Path("found") / name).samples == 16
+        found: Any = ss.load(Path("found") / name)
+        assert found.samples == 16
 
 
 def test_an_interrupt_after_the_one_result_names_its_file(
@@ -111,8 +113,8 @@ def test_names_that_become_one_file_name_keep_both_results(ours: Path) -> None:
     names = ("encoders.mo?*", "encoders.mo**")
     options = [word for name in names for word in ("--modality", name)]
     assert run("trace", ours, *FEW, *options, "--out", "found").exit_code == 0
-    found = {path.name: ss.load(path).modality for path in Path("found").iterdir()}
-    assert found == {
+    found: dict[str, Any] = {path.name: ss.load(path) for path in Path("found").iterdir()}
+    assert {name: result.modality for name, result in found.items()} == {
         "trace-tiny-encoders.mo__.json": "encoders.mo?*",
         "trace-tiny-encoders.mo__-2.json": "encoders.mo**",
     }

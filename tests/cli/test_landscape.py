@@ -48,6 +48,9 @@ def test_repeating_the_command_goes_on(ours: Path, tmp_path: Path) -> None:
     assert "repeat the command to go on" in " ".join(first.split())
     assert (tmp_path / "l.json.points").is_file()
     assert "budget spent" not in done(*arguments)
+    assert isinstance(whole := load(tmp_path / "l.json"), LandscapeResult)
+    again = read_json(*arguments[:-2])
+    assert whole.values.tolist() == again["values"]
     assert not (tmp_path / "l.json.points").exists()
 
 
@@ -64,7 +67,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_line_between_two_checkpoints_and_a_plane_through_three(run: Path) -> None:
     one, two = run / "s1.pt", run / "s2.pt"
     line = read_json("landscape", one, two, *FEW, "--modality", "mor", "--axes", "line")
-    assert (len(line["values"]), line["labels"], line["tag"]) == (51, ["to s2"], "s1")
+    assert (len(line["values"]), line["labels"], line["tag"]) == (51, ["to the mor of s2"], "s1")
     assert {0.0, 1.0} <= set(line["x"])
     assert line["path_loss"] == [line["values"][line["x"].index(1.0)]]
     three = (one, two, run / "s2.epoch0001.pt")
@@ -105,7 +108,7 @@ def test_what_cannot_be_meant(ours: Path) -> None:
         (("--shape", "4x4"), "every axis needs an odd number of points"),
         (("--shape", "5*5"), "--shape must be points along each axis, such as 51, 51x51 or 21x21x"),
         (("--span", "far"), "--span must be a number"),
-        (("--shape", "3x3x3", "--figure", "v.pdf"), "a volume has no figure on paper: name a .html"),
+        (("--shape", "3x3x3", "--figure", "v.pdf"), "a volume has no figure on paper: name a .htm"),
     ):
         assert message in failed("landscape", ours, *arguments, code=2)
 

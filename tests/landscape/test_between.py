@@ -54,7 +54,11 @@ def test_a_line_holds_both_models_exactly():
     assert found.path_x is not None
     assert found.path_loss is not None
     assert (found.path_x.tolist(), found.path_loss.tolist()) == ([1.0], [found.values[6]])
-    assert (found.labels, found.path_names, found.runs) == (("to run 1",), ("run 1",), ("run",))
+    assert (found.labels, found.path_names, found.runs) == (
+        ("to the a of run 1",),
+        ("run 1",),
+        ("run",),
+    )
     assert found.settings["statistics"] == "frozen"  # there are none
 
 
@@ -82,7 +86,7 @@ def test_a_plane_through_three_models_keeps_their_distances():
     assert found.x[0] <= -0.5 < found.path_x.max() + 0.5 <= found.x[-1] + 0.5
     assert found.y is not None
     assert found.y[-1] >= found.path_y[1] >= found.y[0]
-    assert found.labels == ("to first", "orthogonal to it")
+    assert found.labels == ("to the a of first", "orthogonal to it")
 
 
 def spiral() -> list[dict[str, Tensor]]:
@@ -129,12 +133,18 @@ def test_two_runs_share_a_plane():
     assert sum(found.explained) < 1
 
 
-def test_models_and_subjects_and_files_are_checkpoints_alike(tmp_path: Path):
+def test_models_and_subjects_and_functions_are_checkpoints_alike():
     subject, other = bowl(1.0, 0.0, 0.0), bowl(0.0, 1.0, 2.0)
-    wanted = waypoints(subject, subject.select("a"), {"run": [state(0.0, 1.0, 2.0)]})
-    for source in (other, other.model, nn.DataParallel(other.model)):
+    there = state(0.0, 1.0, 2.0)
+    wanted = waypoints(subject, subject.select("a"), {"run": [there]})
+    for source in (other, other.model, nn.DataParallel(other.model), lambda: other.model):
         found = waypoints(subject, subject.select("a"), {"run": [source]})
         assert torch.equal(found[0].displacement, wanted[0].displacement)
+    # One alone, in a list, under a name, or as a run.
+    given: Any
+    for given in (there, other, [there], {"run": [there]}, [("run 1", there)]):
+        found = Landscape(shape=(5,), axes="line")(subject, "a", through=given)
+        assert found.path_names == ("run 1",)
     with pytest.raises(MisuseError, match="run 1 must be a model, its state dict, a subject or "):
         waypoints(subject, subject.select("a"), {"run": [3]})  # pyright: ignore[reportArgumentType]
 
@@ -162,6 +172,7 @@ def test_what_cannot_be_between():
         ("pca", [same, state(2.0, 0.0, 0.0)], (5, 5), "span 2 directions in 'a'; the 2 given spa"),
         ("random", [same], (5,), "other checkpoints are for axes='line' and axes='pca'; got 1 of"),
         ("line", [state(float("nan"), 0.0, 0.0)], (5,), "run 1 has NaN or infinite weights in 'a'"),
+        ("line", [("x", 1, 2)], (5,), "run 1 must be one checkpoint, or a pair of its name and "),
         ("line", [state(3.0, 0.0, 1.0)], (3,), "an axis from -0.5 to 1.5 with both models on it"),
     ):  # fmt: skip
         with pytest.raises(MisuseError, match=message):
@@ -205,3 +216,50 @@ def test_a_line_between_networks_ends_at_the_other_loss():
     theirs = problems.subject_of(copy.deepcopy(other)).census().loss_value
     place = int(np.flatnonzero(found.x == 1)[0])
     assert found.values[place] == pytest.approx(theirs, rel=1e-7)
+
+
+def test_points_of_a_plane_to_another_checkpoint_are_refused(tmp_path: Path):
+    # The directions of both planes are equal bit for bit, and their coordinates are not.
+    subject, out = bowl(0.0, 0.0, 0.0), tmp_path / "a.json"
+    near, far = ([state(1.0, 0.0, 0.0), state(0.0, length, 0.0)] for length in (1.0, 2.0))
+    settings = Landscape(shape=(9, 9), axes="line", max_seconds=1e-9)
+    settings(subject, "a", through=near, out=out)
+    with pytest.raises(MisuseError, match="holds points of another landscape"):
+        settings(subject, "a", through=far, out=out)
+
+
+def test_a_line_of_weights_in_half_precision_ends_at_the_other_model():
+    model, other = problems.build("layer_norm"), problems.build("layer_norm")
+    torch.manual_seed(3)
+    for p in other.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    model, other = model.bfloat16(), other.bfloat16()
+    data = [tuple(part.bfloat16() if part.is_floating_point() else part for part in batch)
+            for batch in problems.batches()]  # fmt: skip
+
+    def subject(one: nn.Module) -> Subject:
+        loss = nn.functional.cross_entropy
+        return Subject(one, data, loss=loss, encoders={"ehr": "ehr_model", "cxr": "cxr_model"})
+
+    found = Landscape(shape=(5,), axes="line")(subject(model), "all", through=[other])
+    theirs = subject(copy.deepcopy(other)).census().loss_value
+    assert found.path_loss is not None
+    assert found.path_loss[0] == pytest.approx(theirs, rel=1e-6)
+
+
+def test_two_tensors_for_a_tied_one_are_refused():
+    model = problems.build("tied")
+    states = {name: value.clone() for name, value in model.state_dict().items()}
+    tied = [name for name in states if name.startswith("ehr_model.")]
+    first = next(a for a in tied for b in tied if a != b and torch.equal(states[a], states[b]))
+    states[first] += 1
+    with pytest.raises(CheckpointError, match=r"run 1 does not fit the model: .* are one tenso"):
+        Landscape(shape=(5,), axes="line")(problems.subject_of(model), "ehr", through=[states])
+
+
+def test_what_stays_where_it_is_is_told():
+    here = bowl(1.0, 0.0, 0.0)
+    line = Landscape(shape=(5,), axes="line")
+    (note,) = line(here, "a", through=[state(0.0, 1.0, 0.0)]).notes
+    assert note == "Only a moves: everything else is the model's own at every point."
+    assert line(here, "all", through=[state(0.0, 1.0, 0.0)]).notes == ()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sharpscope.landscape import Landscape, crossed, surface
+from sharpscope.landscape import Landscape, crossed, filling
 from sharpscope.results import LandscapeResult
 from sharpscope.subject import Subject
 from tests import problems
@@ -77,7 +77,8 @@ def subject_of(fuse: Any = added, **settings: Any) -> Subject:
         for n in (4, 3)
     ]
     encoders = {"a": "a", "b": "b", "c": "c"}
-    return Subject(model, data, loss=functional.cross_entropy, encoders=encoders, **settings)
+    settings = {"loss": functional.cross_entropy, "memory": 10**9} | settings
+    return Subject(model, data, encoders=encoders, **settings)
 
 
 def plane(subject: Subject, modality: str = "a+b", **more: Any) -> LandscapeResult:
@@ -144,8 +145,8 @@ def test_a_metric_comes_along():
 def test_a_point_that_differs_from_a_plain_one_is_refused(monkeypatch: pytest.MonkeyPatch):
     sums = crossed.Crossed._sums
 
-    def wrong(self: Any, x: int, y: int, tapes: Any, reading: Any = None) -> list[float]:
-        found = sums(self, x, y, tapes, reading)
+    def wrong(self: Any, x: int, y: int, tapes: Any) -> list[float]:
+        found = sums(self, x, y, tapes)
         return [1.001 * value for value in found] if len(tapes) == 2 else found
 
     monkeypatch.setattr(crossed.Crossed, "_sums", wrong)
@@ -192,7 +193,7 @@ def test_an_interrupted_plane_goes_on_bit_for_bit(tmp_path: Path):
 
     out = tmp_path / "ab.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surface, "_KEEP_SECONDS", 0.0)
+        patch.setattr(filling, "_KEEP_SECONDS", 0.0)
         with pytest.raises(Killed):
             settings(subject_of(replay=True), "a+b", out=out, watcher=kill)
     again = settings(subject_of(replay=True), "a+b", out=out)

@@ -1,6 +1,7 @@
 """Directions: normalized filter by filter, exactly orthogonal, the same for the same names."""
 
 import math
+import warnings
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sharpscope.errors import MisuseError
+from sharpscope.landscape import Landscape
 from sharpscope.landscape.directions import Drawing, _scaled, random_directions
 from sharpscope.subject import Subject
 from tests import problems
@@ -102,15 +104,82 @@ def test_names_and_seeds_make_the_draws():
 
 
 def test_tied_weights_move_once():
-    subject = problems.subject_of(problems.build("tied"))
+    # Used twice, and one tensor: its directions are one slice, and both uses see them.
+    model = problems.build("tied")
+    subject = problems.subject_of(model)
     selection = subject.select("ehr")
+    assert len(set(selection.names)) == len({id(p) for p in selection.parameters})
     (direction,) = random_directions(subject, selection, 1, Drawing())
-    assert (
-        len(direction)
-        == selection.dim
-        == len({id(p) for p in selection.parameters}) * 0
-        + (sum(p.numel() for p in selection.parameters))
-    )
+    found = dict(zip(selection.names, selection.split(direction), strict=True))
+    every = list(model.named_parameters(remove_duplicate=False))
+    tied = next(p for _, p in every if sum(q is p for _, q in every) > 1)
+    (own,) = [n for n, p in zip(selection.names, selection.parameters, strict=True) if p is tied]
+    torch.testing.assert_close(found[own].norm(dim=1), tied.detach().double().norm(dim=1))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_filters_of_transposed_convolutions_are_output_maps(groups: int):
+    torch.manual_seed(0)
+
+    class Up(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up = nn.ConvTranspose2d(4, 6, 3, groups=groups)
+            self.norm, self.out = nn.BatchNorm2d(6, eps=1e-12), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(self.norm(self.up(x)).relu().mean((2, 3)))
+
+    data = [(torch.randn(6, 4, 5, 5).double(), torch.randint(2, (6,)))]
+    model = Up().double()
+
+    def profile(model: nn.Module) -> list[float]:
+        loss = nn.functional.cross_entropy
+        subject = Subject(model, data, loss=loss, encoders={"x": ["up", "norm"]})
+        settings = Landscape(shape=(5,), statistics="recalibrated", keep_directions=True)
+        found = settings(subject, "x")
+        assert found.direction_x is not None
+        parts = dict(zip(subject.select("x").names, subject.select("x").split(
+            torch.from_numpy(found.direction_x)), strict=True))  # fmt: skip
+        maps = parts["up.weight"].reshape(groups, 4 // groups, 6 // groups, 9)
+        weights = model.get_parameter("up.weight").detach().reshape(maps.shape)
+        torch.testing.assert_close(maps.norm(dim=(1, 3)), weights.norm(dim=(1, 3)))
+        return found.values.tolist()
+
+    before = profile(model)
+    with torch.no_grad():  # a map before a norm may be scaled: its own group's inputs lead to it
+        model.up.weight.view(groups, 4 // groups, 6 // groups, 3, 3)[:, :, 1] *= 7.0
+        bias: Any = model.up.bias
+        bias.view(groups, 6 // groups)[:, 1] *= 7.0
+    assert profile(model) == pytest.approx(before, rel=1e-9)
+
+
+def test_lengths_of_normalized_weights_and_biases_of_attention_stay():
+    class Normalized(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.new = nn.utils.parametrizations.weight_norm(nn.Linear(4, 4))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.old = nn.utils.weight_norm(nn.Linear(4, 4))
+            self.attention = nn.MultiheadAttention(4, 2, add_bias_kv=True, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.old(self.new(x))[:, None]
+            return self.attention(h, h, h)[0][:, 0]
+
+    data = [(torch.randn(3, 4), torch.randint(4, (3,)))]
+    loss = nn.functional.cross_entropy
+    encoders = {"x": ["new", "old", "attention"]}
+    subject = Subject(Normalized(), data, loss=loss, encoders=encoders)
+    (direction,) = random_directions(subject, subject.select("x"), 1, Drawing())
+    found = pieces(direction, subject)
+    still = {name for name, piece in found.items() if not piece.any()}
+    assert {
+        "new.parametrizations.weight.original0", "old.weight_g",
+        "attention.bias_k", "attention.bias_v",
+    } <= still  # fmt: skip
+    assert not {"new.parametrizations.weight.original1", "old.weight_v"} & still
 
 
 def test_nothing_that_can_move_is_told():

@@ -53,16 +53,18 @@ def in_double() -> list[tuple[Tensor, ...]]:
 
 
 def test_the_metric_costs_no_pass_of_its_own():
-    counts: list[int] = []
-    for metric in (None, "accuracy"):
+    def calls(metric: str | None, points: int) -> int:
         model: Any = problems.build("layer_norm")
-        calls: list[int] = []
-        model.fusion.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        Landscape(shape=(5,), metric=metric)(problems.subject_of(model), "ehr")
-        counts.append(len(calls))
-    # The loss and the predictions call the model each, and only the first call computes; the
-    # model itself is passed once more for its metric.
-    assert counts[1] - counts[0] <= len(problems.SIZES)
+        seen: list[int] = []
+        model.fusion.register_forward_hook(lambda *_: seen.append(1))
+        found = Landscape(shape=(points,), metric=metric)(problems.subject_of(model), "ehr")
+        assert not any("apart" in note for note in found.notes)
+        return len(seen)
+
+    # The loss and the predictions call the model each, and only the first call computes: four
+    # more points cost four more passes with the metric and without.
+    for metric in (None, "accuracy"):
+        assert calls(metric, 9) - calls(metric, 5) == 4 * len(problems.SIZES)
 
 
 def test_not_finite_stays_not_finite():
@@ -84,6 +86,62 @@ def test_not_finite_stays_not_finite():
     assert found.metric_values[1] == 0.5
     only = np.array([[0.0, 1.0]])
     assert np.isnan(score_alone(only, np.array([[0.0, 0.0]]), "macro_auprc"))
+
+
+class Tasks(nn.Module):
+    """One part called with one tensor in several states."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = (nn.Linear(3, 2).double() for _ in "ab")
+        self.task = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.a if self.task == 0 else self.b)(x)
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_what_loss_and_predictions_do_apart_is_not_shared(replay: bool):
+    torch.manual_seed(0)
+    data = [(torch.randn(20, 3).double(), torch.randint(2, (20,)))]
+
+    class Hidden:
+        """A state that no attribute of the model shows."""
+
+        task = 0
+
+    class Sly(Tasks):
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.a if Hidden.task == 0 else self.b)(x)
+
+    def turned(state: Any, task: int, model: Any, batch: Any) -> Tensor:
+        state.task = task
+        return model(batch[0])
+
+    for kind, state, told in ((Tasks, None, False), (Sly, Hidden, True)):
+
+        def loss(model: Any, batch: Any, state: Any = state) -> Tensor:
+            return functional.cross_entropy(turned(state or model, 0, model, batch), batch[1])
+
+        def predict(model: Any, batch: Any, state: Any = state) -> tuple[Tensor, Tensor]:
+            found = turned(state or model, 1, model, batch)
+            (state or model).task = 0
+            return found, batch[1]
+
+        torch.manual_seed(1)
+        subject = Subject(
+            kind(), data, loss=loss, predict=predict, encoders={"a": "a", "b": "b"}, replay=replay
+        )
+        settings = Landscape(shape=(5,), metric="accuracy", span=3.0, normalize="none")
+        found, plain = (
+            settings(subject, "a"),
+            Landscape(shape=(5,), span=3.0, normalize="none")(subject, "a"),
+        )
+        np.testing.assert_allclose(found.values, plain.values, rtol=1e-12)
+        assert found.metric_values is not None
+        assert np.ptp(found.metric_values) == 0  # b alone predicts, and a moves
+        note = "Loss and metric were computed apart: batch 1 has other predictions."
+        assert (note in found.notes) == told
 
 
 def test_a_loss_that_shows_no_predictions():

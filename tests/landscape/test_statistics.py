@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sharpscope.errors import SubjectError
 from sharpscope.landscape import Landscape
 from sharpscope.subject import Subject
 from sharpscope.subject.points import Points
@@ -125,16 +126,101 @@ def test_replay_and_recalibration_agree_and_the_other_encoder_runs_once():
     assert counts[3] - counts[2] == 4 * 2 * 3  # a pass to calibrate and one to measure, 3 batches
 
 
-def test_a_batch_of_one_item_keeps_the_statistics_that_are_there():
-    small, large = deep(sizes=(5, 4, 1)), deep(sizes=(5, 4))
+def test_a_batch_of_one_item_is_normalized_as_by_the_model_at_every_point():
+    # Whatever was measured before: a point has one value, and a batch of one item tells nothing.
+    points = Points(deep(), "a", recalibrate=True)
+    torch.manual_seed(1)
+    step = 0.3 * torch.randn(points.dim, dtype=torch.float64)
+    with points.session():
+        first = points.value(step)
+        assert points.value(step) == first
+        points.value(-2 * step)
+        assert points.value(step) == first
+        points.value(float("nan") * step)
+        assert points.value(step) == first
     norms: list[Tensor] = []
-    for subject in (small, large):
-        points = Points(subject, "a", recalibrate=True)
+    for sizes in ((5, 4, 1), (5, 4)):
+        points = Points(deep(sizes), "a", recalibrate=True)
         with points.session():
-            points.value(None)
-            model: Any = subject.model
+            points.value(step)
+            model: Any = points.subject.model
             norms.append(model.a[1].running_mean.clone())
     assert torch.equal(*norms)
+
+
+class Siamese(Deep):
+    """Both encoders end in one trunk, whose norm sees what moves and what does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = nn.Sequential(nn.BatchNorm1d(2), nn.Tanh(), nn.Linear(2, 2))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.last(torch.cat([self.trunk(self.a(a)), self.trunk(self.b(b))], 1))
+
+
+def test_a_norm_that_sees_both_what_moves_and_what_does_not():
+    values: list[np.ndarray] = []
+    for replay in (True, False):
+        torch.manual_seed(0)
+        model, data = Siamese().double(), list(deep().batches)
+        subject = Subject(
+            model, data, loss=nn.functional.cross_entropy,
+            encoders={"a": "a", "b": "b"}, replay=replay,
+        )  # fmt: skip
+        found = Landscape(shape=(7,), statistics="recalibrated", span=2.0)(subject, "a")
+        values.append(found.values)
+        if replay:
+            assert any(
+                note.startswith("Statistics were taken without replay: trunk.0 is run both by")
+                for note in found.notes
+            ), found.notes
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-12)
+
+
+def test_norms_that_are_called_otherwise_and_norms_that_cannot_be():
+    class Named(nn.BatchNorm1d):
+        def forward(self, input: Tensor) -> Tensor:
+            return super().forward(input)
+
+    class Strict(nn.BatchNorm1d):
+        def forward(self, input: Tensor) -> Tensor:
+            return nn.functional.batch_norm(
+                input, self.running_mean, self.running_var, training=self.training
+            )
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("running_mean", torch.zeros(4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x - self.get_buffer("running_mean")
+
+    class Keyword(nn.Module):
+        def __init__(self, norm: nn.Module):
+            super().__init__()
+            self.line, self.norm = nn.Linear(3, 4), norm
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.line(x)
+            return self.norm(h) if isinstance(self.norm, Own) else self.norm(input=h)
+
+    def look(norm: nn.Module) -> Any:
+        subject = deep()
+        model: Any = subject.model
+        model.a = nn.Sequential(Keyword(norm), nn.Linear(4, 2)).double()
+        subject = Subject(
+            model, list(subject.batches), loss=nn.functional.cross_entropy,
+            encoders={"a": "a", "b": "b"},
+        )  # fmt: skip
+        return Landscape(shape=(3,), statistics="recalibrated")(subject, "a")
+
+    assert np.isfinite(look(Named(4)).values).all()
+    with pytest.raises(SubjectError, match=r"the statistics of a\.0\.norm cannot be taken anew, s"):
+        look(Strict(4))
+    notes = look(Own()).notes
+    assert "The running statistics of a.0.norm were left as they are." in notes
 
 
 def test_statistics_that_replay_would_get_wrong_are_taken_from_plain_passes():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from sharpscope.landscape import Landscape, surface
+from sharpscope.landscape import Landscape, filling
 from sharpscope.subject import Subject
 from sharpscope.subject.points import Points
 from sharpscope.subject.quick import Quick
@@ -52,7 +52,7 @@ def batches() -> list[Any]:
 
 
 def subject_of(model: nn.Module, **settings: Any) -> Subject:
-    settings = {"replay": True, "loss": functional.cross_entropy} | settings
+    settings = {"replay": True, "memory": 10**9, "loss": functional.cross_entropy} | settings
     return Subject(model, batches(), encoders={"ehr": "ehr", "cxr": "cxr"}, **settings)
 
 
@@ -137,7 +137,7 @@ def test_attention_is_fused_and_norms_are_gone_where_there_is_no_gradient():
 
 def test_nothing_is_tried_where_there_is_nothing_to_gain():
     for name in ("layer_norm", "group_norm"):
-        subject = problems.subject_of(problems.build(name), replay=True)
+        subject = problems.subject_of(problems.build(name), replay=True, memory=10**9)
         points = Points(subject, problems.PROBLEMS[name].modality)
         with points.session():
             values(points)
@@ -231,7 +231,8 @@ def test_what_is_not_finite_decides_nothing_and_is_run_plain():
 def test_a_resumed_landscape_takes_the_same_way(name: str, tmp_path: Any):
     model, modality = problems.build(name).float(), problems.PROBLEMS[name].modality
     settings = Landscape(shape=(5, 5), seed=3)
-    whole = settings(problems.subject_of(model, replay=True, dtype="float32"), modality)
+    settled: dict[str, Any] = {"replay": True, "memory": 10**9, "dtype": "float32"}
+    whole = settings(problems.subject_of(model, **settled), modality)
 
     class Killed(BaseException):
         pass
@@ -242,13 +243,13 @@ def test_a_resumed_landscape_takes_the_same_way(name: str, tmp_path: Any):
 
     out = tmp_path / "found.json"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(surface, "_KEEP_SECONDS", 0.0)
+        patch.setattr(filling, "_KEEP_SECONDS", 0.0)
         with pytest.raises(Killed):
             settings(
-                problems.subject_of(model, replay=True, dtype="float32"),
+                problems.subject_of(model, **settled),
                 modality, out=out, watcher=kill,
             )  # fmt: skip
-    again = settings(problems.subject_of(model, replay=True, dtype="float32"), modality, out=out)
+    again = settings(problems.subject_of(model, **settled), modality, out=out)
     assert again.values.tolist() == whole.values.tolist()
 
 

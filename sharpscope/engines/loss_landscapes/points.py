@@ -13,7 +13,6 @@ from sharpscope.engines.loss_landscapes.library import NAME, VERSION, library
 from sharpscope.results import LandscapeResult
 from sharpscope.subject.losses import LossSum
 from sharpscope.subject.points import Points
-from sharpscope.subject.reading import Reading
 
 
 class LossLandscapesPoints:
@@ -45,15 +44,12 @@ class LossLandscapesPoints:
             points.subject.model, [_Parameters(selection.parameters)], self._forward
         )
 
-    def value(
-        self, place: Sequence[int], displacement: Tensor | None, reading: Reading | None = None
-    ) -> float:
+    def value(self, place: Sequence[int], displacement: Tensor | None) -> float:
         """Return the loss at a place of the grid.
 
         Args:
             place: Numbers of the coordinates, x last.
             displacement: Looked at only for None, where the model is unmodified.
-            reading: Not used: this engine measures losses.
         """
         points, selection = self._points, self._points.selection
         if displacement is None:

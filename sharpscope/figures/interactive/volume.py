@@ -37,7 +37,7 @@ def volume(result: LandscapeResult, scale: Scale) -> go.Figure:
     model = go.Scatter3d(
         x=[0], y=[0], z=[0], mode="markers", name="model",
         marker={"symbol": "cross", "size": 6, "color": "#D55E00"},
-        hovertemplate=f"the model<br>{result.loss} loss {result.loss_value:.4g}<extra></extra>",
+        hovertemplate=f"the model<br>{result.loss} loss {result.center:.4g}<extra></extra>",
     )  # fmt: skip
     frame = {
         f"{name}axis": {
