@@ -145,6 +145,8 @@ def command(
         )
 
     joint = "+".join if axes == "encoders" else None
+    if axes == "encoders" and len(request.modalities) == 2:
+        request = replace(request, modalities=("+".join(request.modalities),))
     results = measure_all(request, measure, stem="landscape", joined=joint)
     drawn = draw(results, figure)
     report(request, results, lambda found: show_landscapes(found, quiet=request.quiet), drawn=drawn)

@@ -6,7 +6,7 @@ import numpy as np
 
 from sharpscope.results import LandscapeResult
 from sharpscope.results.record import significant
-from sharpscope_cli.output import Column, emit_table
+from sharpscope_cli.output import Column, emit_lines, emit_table
 from sharpscope_cli.render import ABSENT, after, heading, name_cells, names_of, outcome_column
 
 MEANING = (
@@ -29,10 +29,20 @@ def show_landscapes(results: Sequence[LandscapeResult], *, quiet: bool = False) 
         ("largest", "right"),
         ("reach", "right"),
         ("curvature", "right"),
+        *([(first.metric, "right")] if first.metric else []),
         ("seconds", "right"),
         *outcome_column(results),
     ]
     emit_table(columns, [_row(result, results) for result in results])
+    emit_lines(
+        [
+            f"{result.modality}: {' and '.join(result.labels)} explain "
+            f"{' and '.join(f'{100 * share:.1f} %' for share in result.explained)} of the variance "
+            "of the checkpoints."
+            for result in results
+            if result.explained
+        ]
+    )
     after(results, "" if quiet else MEANING, quiet=quiet)
 
 
@@ -46,9 +56,21 @@ def _row(result: LandscapeResult, results: Sequence[LandscapeResult]) -> list[st
         *(significant(end) for end in ends),
         _reach(result),
         ", ".join(curvatures),
+        *([_metric(result)] if results[0].metric else []),
         f"{result.seconds:.1f}",
         *([str(result.outcome).replace("_", " ")] if outcome_column(results) else []),
     ]
+
+
+def _metric(result: LandscapeResult) -> str:
+    """Return the metric at the model, and its range over the grid."""
+    assert result.metric_values is not None
+    values = result.metric_values[np.isfinite(result.metric_values)]
+    if not values.size:
+        return ABSENT
+    here = result.at_center(result.metric_values)
+    ends = " to ".join(significant(float(end), 3) for end in (values.min(), values.max()))
+    return f"{significant(here, 3)} ({ends})"
 
 
 def _reach(result: LandscapeResult) -> str:

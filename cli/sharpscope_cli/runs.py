@@ -4,7 +4,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-_KEPT = re.compile(r"(?P<run>.+)\.epoch(?P<epoch>\d+)$")
+# How trainers name what they keep: late.epoch0010, epoch=3-step=120, step_500, checkpoint-500.
+_KEPT = re.compile(
+    r"(?P<run>.*?)[._-]?(?P<word>epoch|ep|step|iter|checkpoint|ckpt)[=_-]?(?P<number>\d+)"
+    r"(?:[-_]step=?(?P<step>\d+))?$"
+)
 
 
 def by_run(paths: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -18,11 +22,12 @@ PosixPath('b.pt'): [PosixPath('b.epoch2.pt')]}
     found: dict[Path, list[Path]] = {}
     for path in paths:
         kept = _KEPT.match(path.stem)
-        last = path.with_name(f"{kept['run']}{path.suffix}") if kept else path
+        name = (kept["run"] or kept["word"]) if kept else path.stem
+        last = path.with_name(f"{name}{path.suffix}")
         found.setdefault(last, []).append(path)
     return {last: sorted(run, key=_epoch) for last, run in found.items()}
 
 
-def _epoch(path: Path) -> float:
+def _epoch(path: Path) -> tuple[float, int]:
     kept = _KEPT.match(path.stem)
-    return int(kept["epoch"]) if kept else float("inf")
+    return (int(kept["number"]), int(kept["step"] or 0)) if kept else (float("inf"), 0)

@@ -188,10 +188,12 @@ def principal(
     values, vectors = torch.linalg.eigh(center @ gram @ center)
     values, vectors = values.flip(0), vectors.flip(1)
     spanned = int((values > _FLAT * values[:1].clamp(min=0)).sum()) if len(points) else 0
-    if len(points) < 2 or float(values[0]) <= 0 or spanned < count:
+    if len(points) < 2 or float(values[0]) <= 0:
+        spanned = 0
+    if spanned < count:
         raise MisuseError(
             f"axes='pca' needs checkpoints of a run that span {count} directions in {where!r}; the "
-            f"{len(points)} given span {spanned if len(points) > 1 and values[0] > 0 else 0}"
+            f"{len(points)} given span {spanned}; a shape of fewer axes needs fewer"
         )
     found: list[Tensor] = []
     coordinates = torch.zeros(len(points), count, dtype=torch.float64)

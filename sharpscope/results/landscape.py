@@ -89,8 +89,12 @@ class LandscapeResult(Result):
     @property
     def center(self) -> float:
         """The loss at the point of the model, where all coordinates are 0."""
+        return self.at_center(self.values)
+
+    def at_center(self, grid: np.ndarray) -> float:
+        """Return the value of a grid in the shape of the loss at the point of the model."""
         axes = [axis for axis in (self.z, self.y, self.x) if axis is not None]
-        return float(self.values[tuple(int(np.abs(axis).argmin()) for axis in axes)])
+        return float(grid[tuple(int(np.abs(axis).argmin()) for axis in axes)])
 
     @property
     def advice(self) -> str:

@@ -168,7 +168,7 @@ def test_what_cannot_be_between():
             "run 1 and run 2 lie on one line with the model in 'a'",
         ),
         ("pca", [same], (5,), "axes='pca' needs checkpoints of a run that span 1 directions in 'a'"
-         "; the 1 given span 0"),
+         "; the 1 given span 0; a shape of fewer axes needs fewer"),
         ("pca", [same, state(2.0, 0.0, 0.0)], (5, 5), "span 2 directions in 'a'; the 2 given spa"),
         ("random", [same], (5,), "other checkpoints are for axes='line' and axes='pca'; got 1 of"),
         ("line", [state(float("nan"), 0.0, 0.0)], (5,), "run 1 has NaN or infinite weights in 'a'"),
