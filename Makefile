@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 PEERS := .venv-peers
 
-.PHONY: install demo test test-plain test-slow gpu lint format clean peers benchmarks
+.PHONY: install demo test test-plain test-slow gpu lint format clean peers benchmarks gallery-quick
 
 install: $(STAMP)
 
@@ -53,6 +53,11 @@ $(PEERS)/.installed: constraints.txt
 	  scikit-learn safetensors
 	$(PEERS)/bin/python -m pip uninstall --quiet -y torchvision
 	touch $@
+
+# Every picture of the gallery, by the scripts beside them, two at a time.
+gallery-quick: install
+	$(BIN)/python -W ignore gallery/shared.py
+	grep -l '^from shared import' gallery/*.py | OMP_NUM_THREADS=1 xargs -P 2 -n 1 $(BIN)/python -W ignore
 
 benchmarks: install peers
 	$(BIN)/python -W ignore -m benchmarks.trace

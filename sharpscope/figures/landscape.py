@@ -19,6 +19,7 @@ from sharpscope.figures.planes import (
     label_of,
     scale_of,
     titles_of,
+    told_apart,
 )
 from sharpscope.figures.style import COLORS, LINES, WIDTHS, looks
 from sharpscope.results import LandscapeResult
@@ -111,7 +112,7 @@ def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
     bar = figure.colorbar(filled, ax=axes, shrink=0.9, aspect=25)
     bar.set_label(label_of(results, quantity))
     bar.ax.minorticks_off()
-    bar.set_ticks(shown.tolist(), labels=[f"{level:.2g}" for level in shown])
+    bar.set_ticks(shown.tolist(), labels=told_apart(shown.tolist()))
     legend(figure, list(axes.ravel()))
     return figure
 

@@ -85,17 +85,33 @@ def arranged(
 ) -> tuple[int, int, list[LandscapeResult]]:
     """Return rows, columns and results in order: a row for each method, a column for each encoder.
 
-    Where that does not come out even, or is too wide, they stand one after the other.
+    Where that does not come out even, is too wide, or there is one encoder alone, they stand one
+    after the other.
     """
     names = modalities_of(results)
     rows = [
         [result for name in names for result in found if result.modality == name]
         for found in named(results).values()
     ]
-    if all(len(row) == len(names) for row in rows) and len(names) <= most:
+    if all(len(row) == len(names) for row in rows) and 1 < len(names) <= most:
         return len(rows), len(names), [result for row in rows for result in row]
     columns = min(len(results), most)
     return -(-len(results) // columns), columns, list(results)
+
+
+def told_apart(values: Sequence[float]) -> list[str]:
+    """Return numbers with as few digits, two at least, as tell them apart.
+
+    Example:
+        >>> told_apart([1.0, 1.02, 1.5]), told_apart([1.0, 10.0])
+        (['1', '1.02', '1.5'], ['1', '10'])
+    """
+    found: list[str] = []
+    for digits in range(2, 7):
+        found = [f"{value:.{digits}g}" for value in values]
+        if len(set(found)) == len(set(values)):
+            break
+    return found
 
 
 def titles_of(results: Sequence[LandscapeResult]) -> list[str]:

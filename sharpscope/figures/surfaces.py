@@ -20,6 +20,7 @@ from sharpscope.figures.planes import (
     label_of,
     scale_of,
     titles_of,
+    told_apart,
 )
 from sharpscope.figures.style import WIDTHS, looks
 from sharpscope.results import LandscapeResult
@@ -82,7 +83,7 @@ def draw_surfaces(
     if isinstance(scale, LogNorm):
         ticks = np.geomspace(float(scale.vmin or 1.0), float(scale.vmax or 1.0), 5)
         bar.ax.minorticks_off()
-        bar.set_ticks(ticks.tolist(), labels=[f"{tick:.2g}" for tick in ticks])
+        bar.set_ticks(ticks.tolist(), labels=told_apart(ticks.tolist()))
     return figure
 
 

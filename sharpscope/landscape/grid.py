@@ -56,7 +56,7 @@ def axis_over(count: int, low: float, high: float, *, ends: bool = False) -> np.
 
     Example:
         >>> axis_over(5, -0.5, 1.5, ends=True).tolist()
-        [-1.0, 0.0, 1.0, 2.0, 3.0]
+        [-0.5, 0.0, 0.5, 1.0, 1.5]
     """
     steps = count - 1
     if ends:
