@@ -156,7 +156,7 @@ def fused(m: Any, b: Any) -> Tensor:
         (fused, r"batch 1: predict must return a pair of tensors .*; got Tensor"),
         (
             lambda m, b: (fused(m, b)[:, None], b[-1]),
-            r"needs logits \[items, classes\] .*; got \[6, 1, 3\] and torch.int64 \[6\]",
+            r"must be logits \[items, classes\] .*; got \[6, 1, 3\] and torch.int64 \[6\]",
         ),
         (lambda m, b: (fused(m, b)[:, :1], b[-1]), r"got \[6, 1\] and torch.int64 \[6\]"),
         (lambda m, b: (fused(m, b)[:, :0], b[-1]), r"got \[6, 0\] and torch.int64 \[6\]"),
