@@ -25,8 +25,9 @@ lint: install
 	PYTHONPATH=.:cli $(BIN)/lint-imports
 	$(BIN)/pyright
 
+# Two processes of one thread each; what belongs to one file stays together.
 test: lint
-	$(BIN)/python -m pytest -q -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-plain: install
 	SHARPSCOPE_TEST_REPLAY=off $(BIN)/python -m pytest -q -m "not slow and not gpu"
