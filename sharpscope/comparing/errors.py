@@ -15,6 +15,7 @@ from sharpscope.results.trace import LEAST_PROBES
 Side = Sequence[tuple[float, Measurement]]
 CONFIDENCE = 0.95
 _ROUNDING = 1e-9
+_LEAST_REPLICATES = 50  # fewer of them say little of an error
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,12 @@ def data_spread(one: Side, other: Side) -> Spread | None:
 
     The same batches are behind both: with the residuals ``r_b`` of each batch's part, the
     covariance is ``B / (B − 1) Σ_b r_b s_b``, the two factors from different halves of the probes,
-    so that probe noise adds nothing to it.
+    so that probe noise adds nothing to it. Replicates of the same draws of items are paired draw by
+    draw.
     """
     everything = [found for _, found in (*one, *other)]
+    if (drawn := _replicated(one, other)) is not None:
+        return drawn
     sizes = {len(found.parts) for found in everything}
     if len(sizes) == 1 and (batches := sizes.pop()) >= 2:
         a, b = _residuals(one), _residuals(other)
@@ -98,6 +102,20 @@ def data_spread(one: Side, other: Side) -> Spread | None:
         for side in (one, other)
     )
     return Spread(first, second, 0.0, math.inf, False)
+
+
+def _replicated(one: Side, other: Side) -> Spread | None:
+    """Return the spread over replicates of the same draws; None where there are none."""
+    everything = [found for _, found in (*one, *other)]
+    sizes = {len(found.replicates) for found in everything}
+    if len(sizes) > 1 or sizes <= {0} or len({found.samples for found in everything}) > 1:
+        return None
+    first, second = (sum(weight * found.replicates for weight, found in s) for s in (one, other))
+    finite = np.isfinite(first) & np.isfinite(second)
+    if finite.sum() < _LEAST_REPLICATES:
+        return None
+    table = np.cov(np.array([first, second])[:, finite])
+    return Spread(table[0, 0], table[1, 1], table[0, 1], math.inf, True)
 
 
 def seed_spread(one: Sequence[float], other: Sequence[float], *, paired: bool) -> Spread | None:

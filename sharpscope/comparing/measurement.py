@@ -39,6 +39,8 @@ class Measurement:
         data_error: Standard error over the data; None where nothing tells.
         parts: Each batch's part of the value, twice with independent noise, ``[batches, 2]``.
         shares: Each batch's share of the weight, ``[batches]``.
+        replicates: The number under other data, draw by draw, where nothing is told by batches.
+        samples: Equal for two measurements whose replicates are of the same draws.
         bound: How far the solver may be from the truth.
         result: Where it is from.
     """
@@ -52,6 +54,8 @@ class Measurement:
     data_error: float | None = None
     parts: np.ndarray = field(default_factory=_nothing)
     shares: np.ndarray = field(default_factory=_nothing)
+    replicates: np.ndarray = field(default_factory=lambda: np.empty(0))
+    samples: Hashable = None
     bound: float = 0.0
     result: Result
 
@@ -66,7 +70,12 @@ def measurement(result: Result) -> Measurement | None:
         return _sharpness(result)
     if isinstance(result, GapResult):
         return Measurement(
-            quantity="gap", value=result.value, data_error=result.standard_error, result=result
+            quantity="gap",
+            value=result.value,
+            data_error=result.standard_error,
+            replicates=np.empty(0) if result.replicates is None else result.replicates,
+            samples=(result.seed, result.metric, result.samples, result.train_samples),
+            result=result,
         )
     return None
 

@@ -80,7 +80,8 @@ class Difference:
         measured: The same of the probe and data errors alone, where ``interval`` is over runs.
         ratio: Value over the reference's, where both are above 0.
         ratio_interval: 95 % of it, to first order.
-        paired: What both share, noise that cancels: any of ``probes``, ``batches`` and ``seeds``.
+        paired: What both share, noise that cancels: any of ``probes``, ``batches`` (or draws of
+            items) and ``seeds``.
         runs: Pairs of runs, or runs of the smaller group.
         verdict: Whether it can be told from noise.
     """

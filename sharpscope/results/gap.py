@@ -1,7 +1,9 @@
 """The normalized generalization gap."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
+
+import numpy as np
 
 from sharpscope.results.record import Result
 from sharpscope.results.trace import with_error
@@ -23,6 +25,8 @@ class GapResult(Result):
         test: The metric on test.
         test_error: Its error.
         train_samples: Items of train.
+        replicates: τ under other items, draw by draw; equal seeds draw the same items, so that
+            two models can be paired.
     """
 
     schema: ClassVar[str] = "sharpscope/gap"
@@ -36,6 +40,7 @@ class GapResult(Result):
     test: float | None
     test_error: float | None
     train_samples: int
+    replicates: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def advice(self) -> str:

@@ -113,6 +113,7 @@ class GeneralizationGap:
             value=value,
             standard_error=error,
             interval=None if ends is None else (ends[0], ends[1]),
+            replicates=values if defined else None,
             metric=str(metric),
             train=ours.value,
             train_error=ours.error,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import sharpscope as ss
@@ -72,6 +73,22 @@ def test_a_model_without_one_of_the_modalities_is_told():
         match="nothing to compare: late has trace of cxr; masam has trace of ehr",
     ):
         ss.compare([results[0], results[2]])
+
+
+def test_gaps_under_the_same_draws_of_items_are_paired():
+    generator = np.random.default_rng(0)
+    common, own = generator.normal(size=(1, 400)), 0.1 * generator.normal(size=(2, 400))
+    replicates = 9.0 + common + own
+    gaps = [
+        a_gap(tag=run, value=9.0, modality="all", provenance=provenance(run), replicates=values)
+        for run, values in zip(("late", "masam"), replicates, strict=True)
+    ]
+    (difference,) = ss.compare(gaps).differences
+    assert difference.data_error == pytest.approx(np.std(own[1] - own[0], ddof=1), rel=1e-9)
+    assert "batches" in difference.paired
+    (apart,) = ss.compare([gaps[0], replace(gaps[1], seed=1)]).differences
+    assert "batches" not in apart.paired
+    assert apart.data_error == pytest.approx(2**0.5)  # of the two standard errors of 1
 
 
 def test_gaps_are_unpaired_and_searches_have_no_interval():
