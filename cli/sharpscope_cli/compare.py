@@ -54,6 +54,13 @@ from sharpscope_cli.params import Assignment, Listed, Registered
 @click.option(
     "--figure", type=PATH, metavar="FILE", help="Draw it: .pdf, .svg or .png; one row a quantity."
 )
+@click.option(
+    "--planes",
+    type=PATH,
+    metavar="FILE",
+    help="Draw the landscape of each checkpoint and encoder too, under the same directions, ranges "
+    "and scale of colors: .pdf, .svg or .png.  [default: none]",
+)
 @comparing
 def command(
     request: Request,
@@ -64,6 +71,7 @@ def command(
     match: str | None,
     tables: tuple[Path, ...],
     figure: Path | None,
+    planes: Path | None,
 ) -> None:
     """Checkpoints, or methods over seeds, side by side with paired errors.
 
@@ -73,20 +81,24 @@ def command(
     need no model.
     """
     from sharpscope.comparing import check_table, compare, write_table
+    from sharpscope.figures import draw
     from sharpscope.figures.comparison import draw_comparison
     from sharpscope.figures.saving import save_figure
     from sharpscope.results import check_writable
-    from sharpscope_cli.comparing import sources
+    from sharpscope_cli.comparing import planes_of, sources
     from sharpscope_cli.drawing import check_figure
     from sharpscope_cli.output import emit_json, emit_lines
     from sharpscope_cli.render_comparison import show_comparison
 
     for path in tables:
         check_writable(check_table(path))
-    check_figure(figure)
+    for drawing in (figure, planes):
+        check_figure(drawing)
     results: Any = sources(request, paths, groups, measures, match=match is not None)
     found = compare(results, reference=reference, match=match)
     drawn = None if figure is None else save_figure(draw_comparison(found), figure)
+    if planes is not None:
+        save_figure(draw(planes_of(request, paths, groups), "contours"), planes)
     for path in tables:
         write_table(found, path)
     if request.as_json:
@@ -97,4 +109,4 @@ def command(
         if request.out is not None:
             emit_lines([f"Kept the single results in {request.out}"])
         emit_lines([f"Saved {path}" for path in tables])
-        emit_lines([f"Drew {drawn}"] if drawn is not None else [])
+        emit_lines([f"Drew {path}" for path in (drawn, planes) if path is not None])

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sharpscope.comparing import check_same_planes
 from sharpscope.comparing.matching import Course, common_loss, run_of, shares
 from sharpscope.comparing.sources import (
     are_results,
@@ -15,7 +16,7 @@ from sharpscope.comparing.sources import (
     read_results,
 )
 from sharpscope.errors import MisuseError
-from sharpscope.results import Result
+from sharpscope.results import LandscapeResult, Result, load
 from sharpscope_cli.options import Request
 
 if TYPE_CHECKING:
@@ -66,6 +67,53 @@ def sources(
         name: [result for path in several for result in found[path]]
         for name, several in named.items()
     }
+
+
+# Points of a plane of ``--planes``: what one sees in a panel of a grid of figures.
+_PLANE = (21, 21)
+
+
+def planes_of(
+    request: Request, paths: Sequence[str], groups: Sequence[tuple[str, str]]
+) -> list[LandscapeResult]:
+    """Return landscapes of all that is compared: those saved, or measured now on one grid.
+
+    Raises:
+        SharpscopeError: If there are none, they differ in more than the model, or measuring fails.
+    """
+    named = grouped(groups)
+    everything = [one for path in paths for one in expanded(path)]
+    everything += [one for found in named.values() for one in found]
+    if are_results(everything):
+        files = [f for p in everything for f in (sorted(p.glob("*.json")) if p.is_dir() else [p])]
+        found = [one for one in map(load, files) if isinstance(one, LandscapeResult)]
+        if not found:
+            raise MisuseError(
+                "--planes draws landscapes, and the saved results hold none: sharpscope landscape "
+                "--out measures them"
+            )
+    else:
+        found = _planes(replace(request, checkpoints=tuple(everything)))
+    check_same_planes(found)
+    return found
+
+
+def _planes(request: Request) -> list[LandscapeResult]:
+    from sharpscope.measure import landscape
+    from sharpscope_cli.measuring import measure_all, only_given
+
+    def measure(subject: Any, modality: str, watch: Any) -> LandscapeResult:
+        return landscape(
+            subject,
+            modality,
+            shape=_PLANE,
+            loss=request.loss,
+            seed=request.seed,
+            watcher=watch.tell,
+            **only_given(max_seconds=request.max_seconds),
+        )
+
+    return measure_all(request, measure, stem="landscape")
 
 
 def _chosen(path: Path, measures: Sequence[str] | None) -> list[Result]:

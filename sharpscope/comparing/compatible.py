@@ -5,7 +5,7 @@ from typing import Any
 
 from sharpscope.comparing.measurement import QUANTITIES, label
 from sharpscope.errors import MisuseError
-from sharpscope.results import GapResult, Result, SharpnessResult
+from sharpscope.results import GapResult, LandscapeResult, Result, SharpnessResult
 
 Fact = tuple[str, Any, str]
 # Settings of sharpness that change no number but its error.
@@ -50,6 +50,35 @@ def check_same_data(results: Sequence[Result]) -> None:
                     f"{_who(other)} cannot stand beside {_who(found[0])}: {what} is {_told(ours)} "
                     f"and {_told(theirs)}; {hint}"
                 )
+
+
+def check_same_planes(results: Sequence[LandscapeResult]) -> None:
+    """Refuse landscapes that no one scale can show: of other data, directions or ranges.
+
+    Raises:
+        MisuseError: If two differ; both values are named.
+    """
+    first = results[0]
+    for other in results[1:]:
+        for (what, theirs, hint), (_, ours, _) in zip(_plane(first), _plane(other), strict=True):
+            if ours != theirs:
+                raise MisuseError(
+                    f"the landscape of {other.tag} ({other.modality}) cannot stand beside that of "
+                    f"{first.tag} ({first.modality}): {what} is {_told(ours)} and {_told(theirs)}; "
+                    f"{hint}"
+                )
+
+
+def _plane(result: LandscapeResult) -> list[Fact]:
+    hint = "measure both with the same options"
+    return [
+        *_data(result),
+        ("the kind of directions", result.axes, hint),
+        *((f"the setting {n}", result.settings.get(n), hint) for n in ("normalize", "orthogonal")),
+        ("the seed of the directions", result.seed, "measure both with one --seed"),
+        ("the grid", "x".join(str(n) for n in reversed(result.values.shape)), hint),
+        ("the reach", f"{result.x[0]:g} to {result.x[-1]:g}", "give both the same --span"),
+    ]
 
 
 def _facts(result: Result) -> list[Fact]:

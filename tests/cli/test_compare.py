@@ -35,6 +35,35 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
+def test_planes_of_all_on_one_scale(runs: Path, tmp_path: Path) -> None:
+    pair = (runs / "late-s1.pt", runs / "sam-s1.pt")
+    text = done("compare", *pair, *FEW, "--measure", "trace", "--planes", "p.png", "--keep", "k")
+    assert "Drew p.png" in text
+    assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+    kept = [load(path) for path in sorted(Path("k").glob("landscape-*.json"))]
+    assert {one.tag for one in kept} == {"late-s1", "sam-s1"}
+    assert len(kept) == 4
+    # From what was saved, without a model; and not where a range or a seed is another.
+    assert "Drew q.pdf" in done("compare", "k", "--planes", "q.pdf")
+    few = ("--samples", "96", "--batch-size", "16", "--modality", "fou")
+    for options, what in (
+        (("--shape", "5x5"), "the grid is 5x5 and 21x21"),
+        (("--shape", "21x21", "--span", "2"), "the reach is -2 to 2 and -1 to 1"),
+        (("--seed", "3"), "the seed of the directions is 3 and 0"),
+        (("--normalize", "layer"), "the setting normalize is layer and filter"),
+        (("--axes", "eigen"), "the kind of directions is eigen and random"),
+    ):
+        shutil.rmtree("odd", ignore_errors=True)
+        shutil.copytree("k", "odd")
+        done("landscape", pair[1], *few, *options, "--out", "odd/x.json")
+        told = flat(failed("compare", "odd", "--planes", "q.pdf", code=2))
+        assert "cannot stand beside that of" in told
+        assert what in told
+    done("trace", *pair, *FEW, "--out", "traces")
+    told = flat(failed("compare", "traces", "--planes", "q.pdf", code=2))
+    assert "--planes draws landscapes, and the saved results hold none" in told
+
+
 def test_two_checkpoints_side_by_side(runs: Path, tmp_path: Path) -> None:
     one, other = runs / "late-s1.pt", runs / "sam-s1.pt"
     out = [part for name in ("t.csv", "t.tex", "t.md", "t.json") for part in ("--out", name)]
