@@ -55,7 +55,8 @@ def test_planes_of_all_on_one_scale(runs: Path, tmp_path: Path) -> None:
     ):
         shutil.rmtree("odd", ignore_errors=True)
         shutil.copytree("k", "odd")
-        done("landscape", pair[1], *few, *options, "--out", "odd/x.json")
+        shape = () if "--shape" in options else ("--shape", "3x3")
+        done("landscape", pair[1], *few, *options, *shape, "--out", "odd/x.json")
         told = flat(failed("compare", "odd", "--planes", "q.pdf", code=2))
         assert "cannot stand beside that of" in told
         assert what in told
