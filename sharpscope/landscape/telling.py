@@ -89,6 +89,7 @@ def result_of(points: Points, told: Told) -> LandscapeResult:
             *_recalibrated(points, told),
             *_rounded(rounded),
             *_flat(told),
+            *_fused(points, told),
         ),
         axes=told.settings["axes"],
         labels=frame.labels,
@@ -130,6 +131,12 @@ def _recalibrated(points: Points, told: Told) -> tuple[str, ...]:
         f"{points.census.samples:,} samples, also at the model itself"
         f"{both if math.isfinite(anew) else ''}.",
     )
+
+
+def _fused(points: Points, told: Told) -> tuple[str, ...]:
+    if told.settings["metric"] is None or points.loss == "fusion":
+        return ()
+    return (f"The metric is that of the fused prediction, and the loss is {points.loss!r}.",)
 
 
 def _flat(told: Told) -> tuple[str, ...]:

@@ -67,6 +67,16 @@ def test_the_metric_costs_no_pass_of_its_own():
         assert calls(metric, 9) - calls(metric, 5) == 4 * len(problems.SIZES)
 
 
+def test_a_metric_beside_another_loss_is_said_to_be_the_fused_one():
+    def loss(model: Any, batch: Any) -> Tensor:
+        return model.ehr_model(batch[0]).square().mean()
+
+    model = problems.build("layer_norm")
+    subject = problems.subject_of(model, unimodal={"ehr": loss})
+    found = Landscape(shape=(3,), metric="accuracy")(subject, "ehr", loss="ehr")
+    assert "The metric is that of the fused prediction, and the loss is 'ehr'." in found.notes
+
+
 def test_not_finite_stays_not_finite():
     class Steep(nn.Module):
         def __init__(self):
