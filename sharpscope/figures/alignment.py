@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import check_alike, check_one_mean
 from sharpscope.figures.captions import (
     caption,
     data_of,
+    means_of,
     methods_of,
-    named_counts,
     runs_of,
     seeds_of,
 )
-from sharpscope.figures.curves import Point, curve, draw_curve
+from sharpscope.figures.curves import Point, curve, draw_curve, lacking
 from sharpscope.figures.dominance import course
 from sharpscope.figures.naming import check_distinct, epoch_of, named
 from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
@@ -66,7 +67,7 @@ def check_aligned(results: Sequence[Aligned]) -> None:
     measured = [result for result in results if isinstance(result, ContributionResult)]
     if runs and measured:
         raise MisuseError(
-            "γ of a run is a mean over training steps and γ of a contribution that of a whole "
+            "γ of a run is a mean over training steps and γ of a contribution one over a "
             "split: draw one kind"
         )
     silent = [str(run.recipe["method"]) for run in runs if not run.course("alignment")]
@@ -82,24 +83,36 @@ def check_aligned(results: Sequence[Aligned]) -> None:
             "alignment over epochs needs contributions of at least two kept checkpoints "
             "(sharpscope train --keep-every N)"
         )
+    check_alike(measured, number_of_samples=lambda result: f"{result.samples:,}")
+    check_one_mean(named(measured, epochs=False))
 
 
 def caption_alignment(results: Sequence[Aligned]) -> str:
     """Return what the figure shows, with units and settings."""
     runs = [result for result in results if isinstance(result, RunRecord)]
     measured = [result for result in results if isinstance(result, ContributionResult)]
-    several = named_counts(results, epochs=False)
+    groups = named(results, epochs=False)
+    modalities = dict.fromkeys(name for result in results for name in result.modalities)
+    lines = {
+        f"{group}, {name}": own
+        for group, found in groups.items()
+        for name in modalities
+        if all(own := _runs(found, name))
+    }
     where = f"mean over the steps of an epoch, in train mode; {runs_of(runs)}" if runs else ""
     if measured:
         samples = data_of(measured).partition("mean over ")[2]
-        where = f"over the whole split ({samples}), in eval mode"
-    band = "bands are the error over batches, times 1.96" if measured else ""
+        where = f"over {samples}, in eval mode"
+    band = (
+        "bands are the error over batches, times 1.96"
+        if measured
+        else "a line is one run and has no band"
+    )
     return caption(
         "Alignment γ: cosine of the gradients of a modality's own loss and of the fusion loss "
         f"with respect to its encoder, {where}",
-        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
-        if several
-        else band,
+        means_of(groups, band),
+        lacking(lines),
         methods_of(measured),
         seeds_of(results),
     )
@@ -115,7 +128,8 @@ def _runs(records: Sequence[Aligned], modality: str) -> list[Mapping[int, Point]
             continue
         value, error = record.alignment.get(modality), record.alignment_error.get(modality)
         epoch = epoch_of(record)
-        if value is not None and epoch is not None:
+        if epoch is not None and modality in record.modalities:
+            value = float("nan") if value is None else value
             half = 1.96 * error if error is not None else None
             low, high = (None, None) if half is None else (value - half, value + half)
             recipe = record.provenance.get("recipe") or {}

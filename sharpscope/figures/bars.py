@@ -8,18 +8,18 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import Read, check_alike, check_one_mean, matrix_of, prefix_of
 from sharpscope.figures.captions import (
     ERROR_OVER_SEEDS,
     caption,
+    counted,
     data_of,
     methods_of,
-    named_counts,
     said,
     seeds_of,
     spanned,
 )
-from sharpscope.figures.course import check_alike
-from sharpscope.figures.naming import check_distinct, modalities_of, named
+from sharpscope.figures.naming import check_distinct, modalities_of, named, seed_of
 from sharpscope.figures.panels import check_drawable, legend, panels
 from sharpscope.figures.style import color_of, hatch_of, looks
 from sharpscope.figures.summary import is_number, over_seeds
@@ -78,6 +78,7 @@ _WORDS = {
     "sharpness": "sharpness",
     "gap": "generalization gap",
 }
+_MORE: Mapping[str, Mapping[str, Read]] = {"gap": {"metric": lambda result: result.metric}}
 _DEFAULTS = ("trace", "lambda_max", "sharpness", "gap")
 
 
@@ -128,12 +129,10 @@ def check_bars(results: Sequence[Result], quantity: str | None = None) -> list[s
         raise MisuseError(f"none of the results has the quantity {quantity!r}")
     for what in shown:
         found = _of(results, what)
-        check_alike(found)
-        groups = named(results)
-        check_distinct(
-            {name: _of(group, what) for name, group in groups.items()},
-            lambda result: (result.schema, result.modality),
-        )
+        check_alike(found, **_MORE.get(what, {}))
+        groups = {name: _of(group, what) for name, group in named(results).items()}
+        check_distinct(groups, lambda result: (result.schema, result.modality))
+        check_one_mean(groups)
         methods = {result.method for result in found}
         if what == "sharpness" and len(methods) > 1:
             raise MisuseError(
@@ -146,15 +145,25 @@ def check_bars(results: Sequence[Result], quantity: str | None = None) -> list[s
 
 def caption_bars(results: Sequence[Result], *, quantity: str | None = None) -> str:
     """Return what the figure shows, with units and settings."""
-    several = named_counts(results)
     told: list[str] = []
     errors: list[str] = []
+    counts: dict[str, str] = {}
+    gone: list[str] = []
+    groups = named(results)
     for what in check_bars(results, quantity):
         found = _of(results, what)
         told.append(_sentence(what, found))
         if any(QUANTITIES[what].read(result)[1] is not None for result in found):
             errors.append(f"of {_WORDS[what]} over {QUANTITIES[what].error}")
+        counts[what] = counted({name: _finite(group, what) for name, group in groups.items()})
+        gone += [
+            f"{_WORDS[what]} of {_who(name, result)}"
+            for name, group in groups.items()
+            for result in _of(group, what)
+            if not is_number(QUANTITIES[what].read(result)[0])
+        ]
     single = f"error bars are one standard error, {', '.join(errors)}" if errors else ""
+    several = _several(counts)
     return caption(
         "Sharpness of each encoder by method",
         *told,
@@ -162,8 +171,25 @@ def caption_bars(results: Sequence[Result], *, quantity: str | None = None) -> s
         f"bars are means over seeds ({several}), {ERROR_OVER_SEEDS}"
         if several
         else single or "no error is known",
+        f"left out, not finite: {', '.join(gone)}" if gone else "",
         seeds_of(results),
     )
+
+
+def _several(counts: Mapping[str, str]) -> str:
+    """Return the seeds behind each number, told apart where they differ."""
+    if len(set(counts.values())) == 1:
+        return next(iter(counts.values()))
+    return "; ".join(f"{_WORDS[what]}: {told or 'one seed'}" for what, told in counts.items())
+
+
+def _finite(results: Sequence[Result], what: str) -> list[Any]:
+    return [one for one in _of(results, what) if is_number(QUANTITIES[what].read(one)[0])]
+
+
+def _who(name: str, result: Result) -> str:
+    seed = "" if seed_of(result) is None else f", seed {seed_of(result)}"
+    return f"{name}{seed} ({result.modality})"
 
 
 def _sentence(what: str, results: Sequence[Any]) -> str:
@@ -176,13 +202,14 @@ def _sentence(what: str, results: Sequence[Any]) -> str:
             f"and {test} test samples"
         )
     how = said(dict.fromkeys(result.method for result in results))
-    return f"{_WORDS[what]}: {how}, {data_of(results)}"
+    matrix = f" of the {matrix_of(results[0])}" if matrix_of(results[0]) else ""
+    return f"{_WORDS[what]}{matrix}: {how}, {data_of(results)}"
 
 
 def _label(what: str, results: Sequence[Result]) -> str:
     if what == "sharpness":
         return "Keskar's Q (%)" if "Keskar" in results[0].method else "rise of the loss"
-    return QUANTITIES[what].label
+    return f"{prefix_of(results[0])}{QUANTITIES[what].label}"
 
 
 def _of(results: Sequence[Result], what: str) -> list[Any]:

@@ -87,16 +87,37 @@ def methods_of(records: Sequence[Record]) -> str:
     return said(_settings(method, recipes) for method, recipes in found.items())
 
 
-def counted(groups: dict[str, list[Any]]) -> str:
+def counted(groups: Mapping[str, Sequence[Any]]) -> str:
     """Return how many seeds stand behind each name, where there is more than one."""
-    counts = {name: len({seed_of(record) for record in group}) for name, group in groups.items()}
-    if max(counts.values()) < 2:
+    counts = {name: _seeds(group) for name, group in groups.items() if group}
+    if max((max(found) for found in counts.values()), default=0) < 2:
         return ""
-    if len(set(counts.values())) == 1:
-        return f"{next(iter(counts.values()))} seeds each"
+    told = {name: spanned(found) for name, found in counts.items()}
+    if len(set(told.values())) == 1:
+        return f"{next(iter(told.values()))} seeds each"
     return "; ".join(
-        f"{count} {'seed' if count == 1 else 'seeds'} of {name}" for name, count in counts.items()
+        f"{count} {'seed' if count == '1' else 'seeds'} of {name}" for name, count in told.items()
     )
+
+
+def means_of(groups: Mapping[str, Sequence[Any]], single: str) -> str:
+    """Return what lines and bands over epochs are; ``single`` is what the band of one seed is."""
+    several = counted(groups)
+    if not several:
+        return single
+    lone = any(1 in _seeds(group) for group in groups.values())
+    return (
+        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
+        f"{f'; of a single seed {single}' if lone else ''}"
+    )
+
+
+def _seeds(group: Sequence[Any]) -> set[int]:
+    """Return how many seeds there are, of the encoders that have the most and the fewest."""
+    found: dict[Any, set[int | None]] = {}
+    for record in group:
+        found.setdefault(getattr(record, "modality", None), set()).add(seed_of(record))
+    return {len(seeds) for seeds in found.values()}
 
 
 def named_counts(records: Sequence[Record], **how: Any) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import check_alike, setting
 from sharpscope.figures.captions import caption, data_of, methods_of, seeds_of, setting_of
 from sharpscope.figures.naming import each_named
 from sharpscope.figures.style import WIDTHS, color_of, hatch_of, looks
@@ -32,11 +33,13 @@ def draw_contribution(results: Sequence[ContributionResult], *, width: str = "te
         width: ``text`` (NeurIPS, ICLR) or ``page`` (both columns).
 
     Raises:
-        MisuseError: If there is no result, or no such width.
+        MisuseError: If there is no result or no such width, or the results are of other data,
+            losses, metrics or settings.
     """
     one_of("width", width, WIDTHS)
     if not results:
         raise MisuseError("there is no result to draw")
+    check_contribution(results)
     with looks():
         figure = Figure(figsize=(WIDTHS[width], _ROW * len(results) + 0.25), layout="constrained")
         axes = figure.subplots(
@@ -52,6 +55,22 @@ def draw_contribution(results: Sequence[ContributionResult], *, width: str = "te
         handles, labels = axes[0][1].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         return figure
+
+
+def check_contribution(results: Sequence[ContributionResult]) -> None:
+    """Refuse contributions whose shares, metrics or alignment no one scale can show.
+
+    Raises:
+        MisuseError: If there are any.
+    """
+    check_alike(
+        results,
+        metric=lambda result: result.metric,
+        performance=_kind,
+        normalization=setting("normalize"),
+        mask=setting("mask"),
+        number_of_samples=lambda result: f"{result.samples:,}",
+    )
 
 
 def _shares(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.captions import caption, data_of, methods_of, named_counts, seeds_of
-from sharpscope.figures.curves import Curve, Point, curve, draw_curve
+from sharpscope.figures.alike import check_alike, check_one_mean, matrix_of, prefix_of
+from sharpscope.figures.captions import caption, data_of, means_of, methods_of, seeds_of
+from sharpscope.figures.curves import Curve, Point, curve, draw_curve, lacking
 from sharpscope.figures.naming import check_distinct, epoch_of, modalities_of, named, seed_of
 from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
 from sharpscope.figures.style import looks
@@ -46,6 +47,7 @@ def draw_course(
     check_alike(results)
     groups = named(results, epochs=False)
     check_distinct(groups, lambda result: (result.modality, f"epoch {epoch_of(result)}"))
+    check_one_mean(groups)
     modalities = modalities_of(results)
     lines = {
         (modality, name): curve(_runs(found, modality, quantity))
@@ -64,7 +66,7 @@ def draw_course(
                 draw_curve(place, lines[modality, name], name, list(groups))
         whole_epochs(place)
     _scale(axes[0], lines.values(), values)
-    axes[0].set_ylabel(QUANTITIES[quantity])
+    axes[0].set_ylabel(f"{prefix_of(results[0])}{QUANTITIES[quantity]}")
     legend(figure, axes)
     return figure
 
@@ -84,35 +86,26 @@ def check_epochs(results: Sequence[TraceResult]) -> None:
         )
 
 
-def check_alike(results: Sequence[Any]) -> None:
-    """Refuse to put numbers of different losses or splits on one scale.
-
-    Raises:
-        MisuseError: If they differ.
-    """
-    for what, found in (
-        ("loss", {str(result.loss) for result in results}),
-        ("split", {str(result.provenance.get("split")) for result in results}),
-    ):
-        if len(found) > 1:
-            raise MisuseError(
-                f"results on one scale must be of one {what}; got {' and '.join(sorted(found))}"
-            )
-
-
 def caption_course(results: Sequence[TraceResult], *, quantity: str = "per_parameter") -> str:
     """Return what the figure shows, with units and settings."""
-    several = named_counts(results, epochs=False)
-    single = [result for result in results if result.interval is None]
+    check_alike(results)
+    groups = named(results, epochs=False)
+    means = means_of(groups, "bands are 95 % intervals over random probes by Student's t")
+    bare = any(result.interval is None for result in results)
+    matrix = prefix_of(results[0]) or f"{matrix_of(results[0])} "
+    lines = {
+        f"{name}, {modality}": _runs(found, modality, quantity)
+        for name, found in groups.items()
+        for modality in modalities_of(found)
+    }
     return caption(
-        f"Hessian trace of each encoder over training, as {QUANTITIES[quantity]}: "
+        f"{matrix}trace of each encoder over training, as {QUANTITIES[quantity]}: "
         f"{data_of(results)}",
         f"method {' and '.join(dict.fromkeys(result.method for result in results))}",
-        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
-        if several
-        else "bands are 95 % intervals over random probes by Student's t",
+        means,
+        lacking(lines),
         methods_of(results),
-        "no band where fewer than 10 probes were drawn" if single and not several else "",
+        "no band where fewer than 10 probes were drawn" if bare and "probes" in means else "",
         seeds_of(results),
     )
 

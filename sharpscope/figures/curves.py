@@ -50,6 +50,18 @@ def curve(runs: Sequence[Mapping[int, Point]]) -> Curve:
     return found
 
 
+def lacking(lines: Mapping[str, Sequence[Mapping[int, Point]]]) -> str:
+    """Return which epochs are left out of which lines, as a sentence; empty where none is."""
+    told: list[str] = []
+    for name, runs in lines.items():
+        every = {epoch for run in runs for epoch in run}
+        gone = sorted(every - set(curve(runs).epochs)) if runs else []
+        if gone:
+            word = "epoch" if len(gone) == 1 else "epochs"
+            told.append(f"{word} {', '.join(map(str, gone))} of {name}")
+    return f"left out, not finite or missing in a seed: {'; '.join(told)}" if told else ""
+
+
 def draw_curve(axes: Any, line: Curve, name: str, names: Sequence[str]) -> None:
     """Draw a line with markers and, behind it, its band."""
     color = color_of(name, names)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import check_alike, matrix_of
 from sharpscope.figures.captions import caption, data_of, methods_of, seeds_of, spanned
 from sharpscope.figures.naming import each_named, modalities_of
 from sharpscope.figures.panels import SIDE_BY_SIDE, legend
@@ -29,12 +30,14 @@ def draw_density(results: Sequence[DensityResult], *, width: str = "text") -> Fi
         width: ``column``, ``text`` or ``page``.
 
     Raises:
-        MisuseError: If there is no finite result, or no such width.
+        MisuseError: If there is no finite result or no such width, or losses, splits or matrices
+            differ.
     """
     one_of("width", width, WIDTHS)
     shown = [result for result in results if len(result.grid)]
     if not shown:
         raise MisuseError("there is no density to draw: no result is finite")
+    check_alike(shown)
     names = modalities_of(shown)
     titles = each_named(shown)
     tags = list(dict.fromkeys(titles))
@@ -73,9 +76,9 @@ def floor_of(results: Sequence[DensityResult]) -> float:
 def caption_density(results: Sequence[DensityResult]) -> str:
     """Return what the figure shows, with units and settings."""
     shown = [result for result in results if len(result.grid)]
-    negative = [result.negative for result in shown if result.negative is not None]
+    low = [result.negative for result in shown if result.negative is not None]
     return caption(
-        f"Spectral density of each encoder's Hessian: {data_of(shown)}",
+        f"Spectral density of each encoder's {matrix_of(shown[0])}: {data_of(shown)}",
         f"stochastic Lanczos quadrature, {spanned(r.runs for r in shown)} random starts of "
         f"{spanned(r.steps for r in shown)} steps, smoothed by a Gaussian of σ = "
         f"{spanned((r.sigma for r in shown), '.2g')} loss / parameter²",
@@ -83,7 +86,7 @@ def caption_density(results: Sequence[DensityResult]) -> str:
         f"the scale is logarithmic from {floor_of(shown):.1g}; a single eigenvalue is expected "
         "above it",
         methods_of(shown),
-        f"share of eigenvalues below 0: {spanned(negative, '.1%')}" if negative else "",
+        f"share of eigenvalues below -|λ|_max / 1000: {spanned(low, '.1%')}" if low else "",
         seeds_of(shown),
     )
 

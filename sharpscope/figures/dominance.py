@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from sharpscope.errors import MisuseError
-from sharpscope.figures.captions import caption, named_counts, runs_of, seeds_of
-from sharpscope.figures.curves import Point, curve, draw_curve
+from sharpscope.figures.captions import caption, means_of, runs_of, seeds_of
+from sharpscope.figures.curves import Point, curve, draw_curve, lacking
 from sharpscope.figures.naming import check_distinct, named
 from sharpscope.figures.panels import SIDE_BY_SIDE, check_drawable, legend, panels, whole_epochs
 from sharpscope.figures.style import looks
@@ -100,13 +100,20 @@ def check_recorded(results: Sequence[RunRecord]) -> None:
 def caption_dominance(results: Sequence[RunRecord]) -> str:
     """Return what the figure shows, with units and settings."""
     told = [_QUANTITIES[what].told for what in _QUANTITIES if any(r.course(what) for r in results)]
-    several = named_counts(results)
+    groups = named(results)
+    names = list(dict.fromkeys(name for run in results for name in run.modalities))
+    lines = {
+        f"{group}, {_QUANTITIES[what].label} of {name}": found
+        for group, runs in groups.items()
+        for what in _QUANTITIES
+        for name in names
+        if all(found := [course(run, what, name) for run in runs])
+    }
     return caption(
         f"Dominance over training, {runs_of(results)}",
         "; ".join(told),
-        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
-        if several
-        else "one run of each method",
+        means_of(groups, "a line is one run and has no band"),
+        lacking(lines),
         seeds_of(results),
     )
 
@@ -143,6 +150,5 @@ def course(run: RunRecord, what: str, name: str) -> dict[int, Point]:
         if what == "dominant":
             steps = sum(counts[place] or 0 for counts in every.values())
             value = (value or 0) / steps if steps else None
-        if value is not None and is_number(value):
-            found[entry["epoch"]] = Point(value)
-    return found
+        found[entry["epoch"]] = Point(float("nan") if value is None else value)
+    return found if any(is_number(point.value) for point in found.values()) else {}

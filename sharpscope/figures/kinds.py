@@ -21,6 +21,7 @@ from sharpscope.figures import (
     surfaces,
     unimodal,
 )
+from sharpscope.figures.alike import check_alike
 from sharpscope.figures.naming import epoch_of
 from sharpscope.results import Record
 
@@ -104,6 +105,7 @@ KINDS: Mapping[str, Kind] = {
         caption=density.caption_density,
         schemas=("sharpscope/density",),
         needs="spectral densities",
+        check=check_alike,
     ),
     "contours": Kind(
         draw=landscape.draw_landscape,
@@ -135,6 +137,7 @@ KINDS: Mapping[str, Kind] = {
         caption=contribution.caption_contribution,
         schemas=_SHARE,
         needs="contributions",
+        check=contribution.check_contribution,
     ),
     "forest": Kind(
         draw=comparison.draw_comparison,
@@ -149,6 +152,7 @@ KINDS: Mapping[str, Kind] = {
         caption=unimodal.caption_unimodal,
         schemas=_SHARE,
         needs="contributions of at least two modalities",
+        check=check_alike,
         quantities=tuple(unimodal.QUANTITIES),
     ),
     "sensitivity": Kind(

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import check_alike, check_one_mean
 from sharpscope.figures.captions import (
     ERROR_OVER_SEEDS,
     caption,
@@ -18,7 +19,6 @@ from sharpscope.figures.captions import (
     seeds_of,
     setting_of,
 )
-from sharpscope.figures.course import check_alike
 from sharpscope.figures.naming import check_distinct, named
 from sharpscope.figures.panels import check_drawable, legend, panels
 from sharpscope.figures.style import color_of, looks, marker_of
@@ -54,6 +54,7 @@ def draw_unimodal(
     check_unimodal(results, quantity)
     groups = named(results)
     check_distinct(groups, lambda result: ("contribution",))
+    check_one_mean(groups)
     pairs = list(combinations(results[0].modalities, 2))
     figure, axes = panels(len(pairs), width, height=2.2)
     for place, (first, second) in zip(axes, pairs, strict=True):
