@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import DensityResult, EigenResult, Result, TraceResult
+from sharpscope.results import CouplingResult, DensityResult, EigenResult, Result, TraceResult
 
 Read = Callable[[Any], Any]
 _MATRICES = {
@@ -12,12 +12,13 @@ _MATRICES = {
     "gauss-newton": "Gauss-Newton matrix",
     "finite-difference": "Hessian by finite differences",
 }
+_CURVATURE = (TraceResult, EigenResult, DensityResult, CouplingResult)
 _PREFIXES = {"gauss-newton": "Gauss-Newton ", "finite-difference": "finite-difference "}
 
 
 def matrix_of(result: Result) -> str:
     """Return which matrix a number of curvature is of; empty for other numbers."""
-    if not isinstance(result, TraceResult | EigenResult | DensityResult):
+    if not isinstance(result, _CURVATURE):
         return ""
     name = str(result.settings.get("operator", "hessian"))
     return _MATRICES.get(name, name)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sharpscope.results import Record, Result
+from sharpscope.results import Comparison, Record, Result
 from sharpscope.results.base import plain
 
 Facts = list[tuple[str, str]]
@@ -46,6 +46,47 @@ def facts_of(path: str, record: Record) -> dict[str, Any]:
             "provenance": _flat(record.provenance),
         },
     }
+
+
+def about(comparison: Comparison) -> str:
+    """Return what a comparison is of: who, which loss and data, at which train losses."""
+    split = f" {comparison.split}" if comparison.split else ""
+    told = [
+        f"{', '.join(comparison.names[1:])} compared with {comparison.reference}: the "
+        f"{comparison.loss} loss over {comparison.samples:,}{split} items"
+    ]
+    if comparison.train_loss is not None:
+        matched = "; ".join(
+            f"{match.name}: {match.run} at {'epoch' if len(match.epochs) == 1 else 'epochs'} "
+            f"{' and '.join(map(str, match.epochs))}"
+            for match in comparison.matches
+        )
+        told.append(f"at the train loss {comparison.train_loss:.4g} ({matched})")
+    else:
+        losses = {
+            name: list(
+                dict.fromkeys(
+                    f"{entry.train_loss:.4g}"
+                    for entry in comparison.entries
+                    if entry.name == name and entry.train_loss is not None
+                )
+            )
+            for name in comparison.names
+        }
+        known = [f"{' and '.join(found)} of {name}" for name, found in losses.items() if found]
+        told += [f"train losses {', '.join(known)}"] if known else []
+    if comparison.grouped:
+        counts = {
+            name: {entry.runs for entry in comparison.entries if entry.name == name}
+            for name in comparison.names
+        }
+        told.append(
+            "runs: "
+            + ", ".join(
+                f"{' to '.join(map(str, sorted(n)))} of {name}" for name, n in counts.items()
+            )
+        )
+    return f"{'; '.join(told)}."
 
 
 def _flat(content: Mapping[str, Any]) -> Facts:

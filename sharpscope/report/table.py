@@ -1,9 +1,12 @@
 """The table of a report: a row for each encoder of each checkpoint, a column for each number."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sharpscope.figures.alike import matrix_of
+from sharpscope.figures.whose import checkpoint_of, named_apart
 from sharpscope.results import ContributionResult, GapResult, Outcome, Result
 from sharpscope.results.measures import Measure
 from sharpscope.results.quantities import QUANTITIES, Quantity
@@ -22,6 +25,8 @@ class Row:
         data: Loss, split and number of items; None while only numbers of other data are here.
         parameters: Scalar parameters.
         loss: The loss at the model on these items.
+        matrix: What its curvature is of; empty while there is none.
+        notes: What tells it from another row of its encoder, where something does.
         cells: What was measured, by key of the quantity.
         flags: Numbers of remarks, by key of the quantity.
     """
@@ -31,6 +36,8 @@ class Row:
     data: tuple[str, str, int] | None = None
     parameters: int | None = None
     loss: float | None = None
+    matrix: str = ""
+    notes: tuple[str, ...] = ()
     cells: dict[str, Measure] = field(default_factory=dict[str, Measure])
     flags: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -68,6 +75,12 @@ class Table:
             found.setdefault(quantity.group, []).append(quantity)
         return found
 
+    @property
+    def matrices(self) -> tuple[str, ...]:
+        """The matrices that are not the Hessian."""
+        found = {row.matrix for rows in self.rows.values() for row in rows}
+        return tuple(sorted(found - {"", "Hessian"}))
+
     def with_some(self, columns: Sequence[Quantity], sparse: bool) -> dict[str, list[Row]]:
         """Return the rows, without those that have none of the columns unless they may be empty."""
         keys = {quantity.key for quantity in columns}
@@ -90,7 +103,7 @@ def tabulate(results: Sequence[Result]) -> Table:
     for result in sorted(results, key=lambda one: (not numbers[id(one)], _elsewhere(one))):
         found = numbers[id(result)]
         known = {(row.checkpoint, row.modality) for row in rows}
-        if not found and (_checkpoint(result), result.modality) not in known:
+        if not found and (checkpoint_of(result), result.modality) not in known:
             _row(rows, result, result.modality, [])
         for modality in dict.fromkeys(one.modality for _, one in found):
             own = {quantity.key: one for quantity, one in found if one.modality == modality}
@@ -101,7 +114,8 @@ def tabulate(results: Sequence[Result]) -> Table:
                 number = remarks.setdefault(remark, len(remarks) + 1)
                 row.flags |= dict.fromkeys(own, number)
     present = {key for row in rows for key in row.cells}
-    names = _names({row.checkpoint: None for row in rows})
+    _tell_apart(rows)
+    names = named_apart(row.checkpoint for row in rows)
     return Table(
         rows={name: [r for r in rows if r.checkpoint == key] for key, name in names.items()},
         columns=tuple(quantity for quantity in QUANTITIES if quantity.key in present),
@@ -113,15 +127,9 @@ def _elsewhere(result: Result) -> bool:
     return isinstance(result, ContributionResult | GapResult)
 
 
-def _checkpoint(result: Result) -> tuple[str, str]:
-    provenance: Mapping[str, Any] = result.provenance
-    tag = result.tag or str(provenance.get("checkpoint") or "model")
-    return tag, str(provenance.get("checkpoint_sha256") or "")
-
-
 def _row(rows: list[Row], result: Result, modality: str, keys: Iterable[str]) -> Row:
     """Return the row where these numbers belong and are not yet, made if there is none."""
-    checkpoint = _checkpoint(result)
+    checkpoint = checkpoint_of(result)
     provenance: Mapping[str, Any] = result.provenance
     data = (
         None
@@ -130,11 +138,13 @@ def _row(rows: list[Row], result: Result, modality: str, keys: Iterable[str]) ->
     )
     for row in rows:
         same = row.checkpoint == checkpoint and row.modality == modality
-        if same and (data is None or row.data in (None, data)) and not set(keys) & set(row.cells):
+        if same and _fits(row, result, data) and not set(keys) & set(row.cells):
             break
     else:
         row = Row(checkpoint=checkpoint, modality=modality)
+        row.notes = (f"{result.method}, seed {result.seed}",)
         rows.append(row)
+    row.matrix = row.matrix or matrix_of(result)
     if data is not None:
         row.data, row.loss = data, result.loss_value
     if modality == result.modality:
@@ -142,10 +152,27 @@ def _row(rows: list[Row], result: Result, modality: str, keys: Iterable[str]) ->
     return row
 
 
-def _names(checkpoints: Mapping[tuple[str, str], None]) -> dict[tuple[str, str], str]:
-    """Return names of checkpoints, with the hash where two share one."""
-    tags = [tag for tag, _ in checkpoints]
-    return {
-        key: key[0] if tags.count(key[0]) == 1 else f"{key[0]} ({key[1][:8] or 'no hash'})"
-        for key in checkpoints
-    }
+def _fits(row: Row, result: Result, data: tuple[str, str, int] | None) -> bool:
+    """Whether a row is of the same matrix, and of the same items at the same model."""
+    if len({row.matrix, matrix_of(result)} - {""}) > 1:
+        return False
+    if data is None or row.data is None:
+        return True
+    # Without a file's hash, two models of one name differ in their loss.
+    return row.data == data and (
+        row.loss is None or math.isclose(row.loss, result.loss_value, rel_tol=1e-3)
+    )
+
+
+def _tell_apart(rows: Sequence[Row]) -> None:
+    """Leave each row the words that tell it from another of its encoder."""
+    mixed = {row.matrix for row in rows} - {"", "Hessian"}
+    for row in rows:
+        twins = [
+            other
+            for other in rows
+            if (other.checkpoint, other.modality, other.data, other.matrix)
+            == (row.checkpoint, row.modality, row.data, row.matrix)
+        ]
+        matrix = (row.matrix,) if mixed and row.matrix else ()
+        row.notes = (*matrix, *(row.notes if len(twins) > 1 else ()))

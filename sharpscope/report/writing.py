@@ -6,7 +6,7 @@ from pathlib import Path
 from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import Panels, look
 from sharpscope.figures.page import described, environment
-from sharpscope.report.facts import facts_of
+from sharpscope.report.facts import about, facts_of
 from sharpscope.report.gather import Gathered, gather
 from sharpscope.report.table import tabulate
 from sharpscope.results import check_writable, write_whole
@@ -63,6 +63,7 @@ def render(found: Gathered) -> str:
             table=tabulate(results),
             counted=_counted(len(found.records)),
             comparisons=found.comparisons,
+            differences={path: about(one) for path, one in found.comparisons.items()},
             facts=[facts_of(path, record) for path, record in found.records.items()],
             left_out=found.left_out,
             **described(_figures(found)),

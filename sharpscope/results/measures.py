@@ -25,6 +25,7 @@ class Measure:
         error: One standard error, or a bound on the error where nothing was drawn.
         text: Value and error as people read them.
         more: What else must be known to judge it, such as the data error.
+        data_error: The part of the error that is over the data, where that is known.
     """
 
     modality: str
@@ -32,18 +33,26 @@ class Measure:
     error: float | None
     text: str
     more: str = ""
+    data_error: float | None = None
 
 
 Find: TypeAlias = Callable[[Any], Iterator[Measure]]
 
 
 def measure(
-    modality: str, value: float | None, error: float | None, more: str = "", text: str | None = None
+    modality: str,
+    value: float | None,
+    error: float | None,
+    more: str = "",
+    text: str | None = None,
+    data: float | None = None,
 ) -> Measure:
     """Return a number with its error in its text."""
     if text is None:
         text = with_error(value, error) if error else significant(value)
-    return Measure(modality=modality, value=value, error=error, text=text, more=more)
+    return Measure(
+        modality=modality, value=value, error=error, text=text, more=more, data_error=data
+    )
 
 
 def together(*errors: float | None) -> float | None:
@@ -59,7 +68,7 @@ def trace(result: Any) -> Iterator[Measure]:
         more = "" if data is None else f"data ± {significant(data, 2)}"
         text = with_error(result.value, result.standard_error)
         error = together(result.standard_error, data)
-        yield measure(result.modality, result.value, error, more, text)
+        yield measure(result.modality, result.value, error, more, text, data)
 
 
 def normalized(name: str) -> Find:
@@ -94,6 +103,7 @@ def end(name: str) -> Find:
             together(residual * abs(most), data),
             f"residual {residual:.1e}{told}",
             result.shown(value),
+            data,
         )
 
     return find

@@ -31,6 +31,7 @@ class Quantity:
         meaning: What it tells, in one sentence.
         error: What ± beside it is, in words.
         whisker: What its error bar is, where that is more than ± beside it.
+        bare: What that is where no error over the data is known.
         find: Returns what a result has of it.
         drawn: Whether it is worth a bar.
     """
@@ -43,6 +44,7 @@ class Quantity:
     meaning: str
     error: str = ""
     whisker: str = ""
+    bare: str = ""
     find: Find
     drawn: bool = False
 
@@ -56,7 +58,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         key="trace", group="Trace", head="trace ± error", unit=CURVATURE, formula="tr H = Σ λ_i",
         meaning="Curvature of the loss in all directions of the encoder together; larger is "
         "sharper; data ± is the standard error over batches as a sample of the data.",
-        error=_PROBES, whisker=_BOTH, find=trace, drawn=True,
+        error=_PROBES, whisker=_BOTH, bare=_PROBES, find=trace, drawn=True,
     ),
     Quantity(
         key="per_parameter", group="Trace", head="per parameter", unit=CURVATURE,
@@ -80,6 +82,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         meaning="Curvature in the steepest direction; it lies within residual × largest |λ| of the "
         "number, which is printed to the places that this leaves.",
         error=_DATA, whisker="the residual's bound and one standard error of the data together",
+        bare="the residual's bound",
         find=end("largest"), drawn=True,
     ),
     Quantity(
@@ -128,8 +131,10 @@ QUANTITIES: tuple[Quantity, ...] = (
         meaning="The same on all items of test.", error=_ITEMS, find=gap_metric("test"),
     ),
     Quantity(
-        key="share", group="Contribution", head="share v_m", formula="v_m = Φ_m / Σ Φ_k",
-        meaning="Shapley share of the modality in the performance of the model.",
+        key="share", group="Contribution", head="share v_m",
+        formula="v_m = max(Φ_m, 0) / Σ max(Φ_k, 0)",
+        meaning="Shapley share of the modality in the performance of the model; with another "
+        "normalization than clip, as its settings say: Φ_m / Σ Φ_k (raw) or a softmax of Φ.",
         error=_ITEMS, find=of_each("shares", "share_error"), drawn=True,
     ),
     Quantity(

@@ -156,6 +156,7 @@ def test_every_figure_is_drawn(opened: Any):
     stills = opened.evaluate(
         "[...document.querySelectorAll('.panel .still')].map(i => [i.complete, i.naturalWidth])"
     )
+    assert len(stills) == len(states)
     assert all(done and width > 300 for done, width in stills)
     heads = opened.locator("thead").first.inner_text()
     assert "trace ± error" in heads

@@ -11,6 +11,7 @@ from markupsafe import escape
 
 from sharpscope.errors import MisuseError
 from sharpscope.report import gather, write_report
+from sharpscope.report.facts import about
 from sharpscope.report.table import tabulate
 from sharpscope.report.writing import render
 from sharpscope.results import Outcome, Result, save_all
@@ -124,6 +125,40 @@ def test_checkpoints_of_one_name_are_told_apart_by_their_hash():
     assert list(tabulate(traces).rows) == ["late (12345678)", "late (abcdefgh)"]
 
 
+def test_rows_of_two_matrices_are_told_apart(tmp_path: Path):
+    ggn = {"operator": "gauss-newton"}
+    results: list[Result] = [
+        a_trace(tag="a", settings=ggn),
+        a_trace(tag="a"),
+        an_eigen(tag="a", settings=ggn),
+        an_eigen(tag="a"),
+        a_sharpness(tag="a"),
+    ]
+    table = tabulate(results)
+    rows = table.rows["a"]
+    assert [row.notes for row in rows] == [("Gauss-Newton matrix",), ("Hessian",)]
+    assert all({"trace", "largest"} <= set(row.cells) for row in rows)
+    assert table.matrices == ("Gauss-Newton matrix",)
+    html = report_of(tmp_path / "two", *results)
+    assert "<small>Gauss-Newton matrix</small>" in html
+    assert "in a row that names another matrix, that one: Gauss-Newton matrix." in html
+    assert "names another matrix" not in report_of(tmp_path / "one", a_trace(tag="a"))
+    assert tabulate([a_trace(tag="a")]).rows["a"][0].notes == ()
+
+
+def test_a_number_taken_twice_says_how_it_was_taken():
+    rows = tabulate([a_trace(tag="a"), a_trace(tag="a", seed=1)]).rows["a"]
+    assert [row.notes for row in rows] == [("hutch++, seed 0",), ("hutch++, seed 1",)]
+
+
+def test_models_without_a_file_share_no_row():
+    of = [{"split": "train", "model_fingerprint": name} for name in ("AAAA", "BBBB")]
+    table = tabulate([a_trace(provenance=of[0]), an_eigen(provenance=of[1])])
+    assert list(table.rows) == ["model (AAAA)", "model (BBBB)"]
+    unknown = tabulate([a_trace(provenance={}), an_eigen(provenance={}, loss_value=2.5)])
+    assert [row.loss for row in unknown.rows["model"]] == [0.5, 2.5]
+
+
 def test_what_comes_from_files_is_escaped(tmp_path: Path):
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
     (tmp_path / "<b>bad.json").write_text("{}")
@@ -191,6 +226,17 @@ def test_a_comparison_is_told_in_its_sentences(tmp_path: Path):
     assert found.sentences
     for sentence in found.sentences:
         assert f"<li>{escape(sentence)}</li>" in html
+    for note in found.notes:
+        assert f"<li>{escape(note)}</li>" in html
+    assert "masam compared with late: the fusion loss over 12 train items" in html
+    assert "train losses 0.5 of late, 0.5 of masam." in html
+
+
+def test_a_comparison_tells_its_train_loss_and_its_runs():
+    matched = about(a_comparison(train_loss=0.25))
+    assert matched.endswith("; at the train loss 0.25 (masam: masam at epoch 2).")
+    grouped = about(a_comparison(grouped=True))
+    assert grouped.endswith("; runs: 1 of late, 1 of masam.")
 
 
 def test_columns_are_explained_with_their_formula(tmp_path: Path):

@@ -7,14 +7,18 @@ from typing import Any, TypeVar
 import plotly.graph_objects as go
 
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import matrix_of
 from sharpscope.figures.captions import caption, data_of, said, seeds_of, spanned
 from sharpscope.figures.interactive.bars import bars, whiskers
 from sharpscope.figures.interactive.courses import courses
 from sharpscope.figures.interactive.house import Scale
 from sharpscope.figures.interactive.lines import densities, profiles
+from sharpscope.figures.interactive.sides import key_of, sides
+from sharpscope.figures.interactive.sides import told as told_of
 from sharpscope.figures.interactive.surface import surfaces
 from sharpscope.figures.interactive.volume import volumes
 from sharpscope.figures.planes import settings_sentences
+from sharpscope.figures.whose import names_of
 from sharpscope.results import DensityResult, LandscapeResult, Record, Result, RunRecord
 
 Some = TypeVar("Some", bound=Record)
@@ -51,7 +55,7 @@ def look(records: Sequence[Record]) -> tuple[Panels, ...]:
     results = _of(records, Result)
     landscapes = _of(records, LandscapeResult)
     found = [
-        Panels(title="Numbers side by side", caption=_bars_caption(results), figures=bars(results)),
+        *_numbers(results),
         *_landscapes(landscapes, 2, "Loss surfaces", surfaces),
         *_landscapes(landscapes, 1, "Loss profiles", profiles),
         *_landscapes(landscapes, 3, "Loss in volumes", volumes),
@@ -68,6 +72,29 @@ def _of(records: Sequence[Record], kind: type[Some]) -> list[Some]:
     return [record for record in records if isinstance(record, kind)]
 
 
+def _numbers(results: Sequence[Result]) -> list[Panels]:
+    """Return bars, those of other data or of another matrix as other figures."""
+    names = names_of(results)
+    groups = sides(results, names)
+    titles = _titles("Numbers side by side", [key_of(group[0]) for group in groups])
+    return [
+        Panels(title=title, caption=_bars_caption(group), figures=bars(group, names))
+        for title, group in zip(titles, groups, strict=True)
+    ]
+
+
+def _titles(title: str, keys: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return a title for each group: what differs between them, and a number where nothing does."""
+    if not keys:
+        return []
+    differing = [place for place in range(len(keys[0])) if len({k[place] for k in keys}) > 1]
+    found = [", ".join([title, *(key[n] for n in differing if key[n])]) for key in keys]
+    return [
+        f"{one} ({found[: n + 1].count(one)})" if found.count(one) > 1 else one
+        for n, one in enumerate(found)
+    ]
+
+
 def _bars_caption(results: Sequence[Result]) -> str:
     told = whiskers(results)
     named = {
@@ -76,6 +103,7 @@ def _bars_caption(results: Sequence[Result]) -> str:
     }
     bounds = "; ".join(f"of {heads} {whisker}" for whisker, heads in named.items())
     return caption(
+        told_of(results),
         "larger is sharper for curvature and sharpness",
         f"error bars: {bounds}" if bounds else "",
         seeds_of(results),
@@ -92,15 +120,17 @@ def _landscapes(
     groups: dict[tuple[Any, ...], list[LandscapeResult]] = {}
     for result in results:
         if result.values.ndim == axes:
-            key = (result.axes, str(result.settings.get("normalize")), result.loss)
+            normalize = result.settings.get("normalize")
+            how = f"{normalize} normalization" if normalize else ""
+            key = (f"{result.axes} directions", how, data_of([result]))
             groups.setdefault(key, []).append(result)
     return [
         Panels(
-            title=title if len(groups) == 1 else f"{title}, {group[0].axes} directions",
+            title=name,
             caption=_landscape_caption(group),
             figures=draw(group),
         )
-        for group in groups.values()
+        for name, group in zip(_titles(title, list(groups)), groups.values(), strict=True)
     ]
 
 
@@ -118,15 +148,24 @@ def _landscape_caption(results: Sequence[LandscapeResult]) -> str:
 
 
 def _densities(results: Sequence[DensityResult]) -> list[Panels]:
-    if not results:
-        return []
-    told = caption(
-        f"Spectral density of the Hessian of the {data_of(results)}",
+    groups: dict[tuple[str, ...], list[DensityResult]] = {}
+    for result in results:
+        groups.setdefault((data_of([result]), matrix_of(result)), []).append(result)
+    return [
+        Panels(title=title, caption=_density_caption(group), figures=densities(group))
+        for title, group in zip(
+            _titles("Spectral densities", list(groups)), groups.values(), strict=True
+        )
+    ]
+
+
+def _density_caption(results: Sequence[DensityResult]) -> str:
+    return caption(
+        f"Spectral density of the {matrix_of(results[0])}: {data_of(results)}",
         "Bands are one standard error over runs; eigenvalues are smoothed by a Gaussian of width σ "
         f"= {spanned((result.sigma for result in results), '.2g')}",
         seeds_of(results),
     )
-    return [Panels(title="Spectral densities", caption=told, figures=densities(results))]
 
 
 def _courses(records: Sequence[RunRecord]) -> list[Panels]:

@@ -83,9 +83,9 @@ def finite_only(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def named(result: Any) -> str:
+def named(result: Any, checkpoint: str) -> str:
     """Return which encoder of which checkpoint a result is of."""
-    return " · ".join(part for part in (result.tag, result.modality) if part)
+    return " · ".join(part for part in (checkpoint, result.modality) if part)
 
 
 def line(place: int) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from sharpscope.figures.density import floor_of
 from sharpscope.figures.interactive.house import Scale, faint, figure, finite_only, line
+from sharpscope.figures.whose import lines_of
 from sharpscope.results import DensityResult, LandscapeResult
-
-_LEAST = 1e-5  # of the highest point: below it is the tail of a Gaussian
 
 
 def profiles(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
@@ -17,7 +17,8 @@ def profiles(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
     if scale is None:
         return ()
     names = list(dict.fromkeys(result.modality for result in results))
-    tags = list(dict.fromkeys(result.tag for result in results))
+    lines = lines_of(results)
+    tags = list(dict.fromkeys(lines.values()))
     drawn: list[go.Figure] = []
     for name in names:
         own = [result for result in results if result.modality == name]
@@ -27,8 +28,8 @@ def profiles(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
                 x=result.x,
                 y=finite_only(result.values),
                 mode="lines",
-                line=line(tags.index(result.tag)),
-                name=result.tag or name,
+                line=line(tags.index(lines[id(result)])),
+                name=lines[id(result)] or name,
                 connectgaps=False,
                 hovertemplate="%{x:.3g}<br><b>loss %{y:.4g}</b>",
             )
@@ -45,19 +46,21 @@ def densities(results: Sequence[DensityResult]) -> tuple[go.Figure, ...]:
     shown = [result for result in results if len(result.grid)]
     if not shown:
         return ()
-    most = max(float(result.density.max()) for result in shown)
-    tags = list(dict.fromkeys(result.tag for result in shown))
+    most, floor = max(float(result.density.max()) for result in shown), floor_of(shown)
+    lines = lines_of(shown)
+    tags = list(dict.fromkeys(lines.values()))
     drawn: list[go.Figure] = []
-    for name in dict.fromkeys(result.modality for result in shown):
-        panel = figure(name, showlegend=len(tags) > 1)
-        for result in (one for one in shown if one.modality == name):
-            _with_band(panel, result, tags.index(result.tag), floor=_LEAST * most / 10)
+    for modality in dict.fromkeys(result.modality for result in shown):
+        panel = figure(modality, showlegend=len(tags) > 1)
+        for result in (one for one in shown if one.modality == modality):
+            name = lines[id(result)] or result.modality
+            _with_band(panel, result, name, tags.index(lines[id(result)]), floor=floor / 10)
         panel.add_vline(0, line={"color": "#999999", "width": 1})
         panel.update_xaxes(title="eigenvalue λ (loss / parameter²)")
         panel.update_yaxes(
             title="density (parameter² / loss)",
             type="log",
-            range=np.log10([_LEAST * most, 2 * most]).tolist(),
+            range=np.log10([floor, 2 * most]).tolist(),
             dtick=1,
             exponentformat="power",
         )
@@ -65,11 +68,12 @@ def densities(results: Sequence[DensityResult]) -> tuple[go.Figure, ...]:
     return tuple(drawn)
 
 
-def _with_band(panel: go.Figure, result: DensityResult, place: int, floor: float) -> None:
+def _with_band(
+    panel: go.Figure, result: DensityResult, group: str, place: int, floor: float
+) -> None:
     """Draw a density between one standard error below and above; a logarithm needs a floor."""
     low = np.maximum(result.density - result.density_error, floor)
     high = np.maximum(result.density + result.density_error, floor)
-    group = result.tag or result.modality
     panel.add_scatter(
         x=np.concatenate([result.grid, result.grid[::-1]]),
         y=np.concatenate([high, low[::-1]]),

@@ -16,18 +16,20 @@ from sharpscope.figures.interactive.house import (
 )
 from sharpscope.figures.interactive.paths import path_traces
 from sharpscope.figures.planes import axis_labels
+from sharpscope.figures.whose import lines_of
 from sharpscope.results import LandscapeResult
 
 CAMERA = {"eye": {"x": 1.65, "y": -1.8, "z": 1.2}, "center": {"x": 0, "y": 0, "z": -0.15}}
 _LIFT = 0.01  # of the height, so that the cross is not half inside the surface
 
 
-def surface(result: LandscapeResult, scale: Scale) -> go.Figure:
+def surface(result: LandscapeResult, scale: Scale, name: str) -> go.Figure:
     """Return a plane as a surface, and as a contour behind a button.
 
     Args:
         result: The plane.
         scale: One for all that are compared.
+        name: What its checkpoint is called.
     """
     low, high = scale.ends
     colors: dict[str, Any] = {"colorscale": "Viridis", "cmin": low, "cmax": high}
@@ -69,7 +71,7 @@ def surface(result: LandscapeResult, scale: Scale) -> go.Figure:
     three, two = [raised, above, *paths_above], [flat, across, *paths_across]
     for trace in two:
         trace.visible = False
-    drawn = figure(named(result), showlegend=False, margin={"l": 8, "r": 8, "t": 64, "b": 8})
+    drawn = figure(named(result, name), showlegend=False, margin={"l": 8, "r": 8, "t": 64, "b": 8})
     drawn.add_traces([*three, *two])
     drawn.update_layout(scene=_scene(result, scale), **_flat_axes(result, shown=False))
     drawn.update_layout(updatemenus=buttons(*_views(result, scale, len(three), len(two))))
@@ -167,4 +169,5 @@ def _hover(result: LandscapeResult, loss: str) -> str:
 def surfaces(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
     """Return a figure for each plane, one scale for all; none where no point is finite."""
     scale = Scale.of(results)
-    return () if scale is None else tuple(surface(result, scale) for result in results)
+    names = lines_of(results)
+    return () if scale is None else tuple(surface(one, scale, names[id(one)]) for one in results)

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from sharpscope.figures.interactive.house import GRID, Scale, figure, named
 from sharpscope.figures.interactive.shells import shell
 from sharpscope.figures.interactive.surface import CAMERA
+from sharpscope.figures.whose import lines_of
 from sharpscope.results import LandscapeResult
 
 _SHELLS = 5
@@ -16,15 +17,17 @@ _SHELLS = 5
 def volumes(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
     """Return a figure for each volume, one scale for all; none where no point is finite."""
     scale = Scale.of(results)
-    return () if scale is None else tuple(volume(result, scale) for result in results)
+    names = lines_of(results)
+    return () if scale is None else tuple(volume(one, scale, names[id(one)]) for one in results)
 
 
-def volume(result: LandscapeResult, scale: Scale) -> go.Figure:
+def volume(result: LandscapeResult, scale: Scale, name: str) -> go.Figure:
     """Return surfaces of equal loss, with a cross at the model.
 
     Args:
         result: The volume.
         scale: One for all that are compared.
+        name: What its checkpoint is called.
     """
     low, high = scale.ends
     assert result.y is not None
@@ -40,16 +43,16 @@ def volume(result: LandscapeResult, scale: Scale) -> go.Figure:
         hovertemplate=f"the model<br>{result.loss} loss {result.center:.4g}<extra></extra>",
     )  # fmt: skip
     frame = {
-        f"{name}axis": {
+        f"{axis}axis": {
             "title": {"text": label, "font": {"size": 11}},
             "gridcolor": GRID,
             "backgroundcolor": "white",
             "showspikes": False,
             "nticks": 5,
         }
-        for name, label in zip("xyz", result.labels, strict=True)
+        for axis, label in zip("xyz", result.labels, strict=True)
     }
-    drawn = figure(named(result), showlegend=False, margin={"l": 8, "r": 8, "t": 36, "b": 8})
+    drawn = figure(named(result, name), showlegend=False, margin={"l": 8, "r": 8, "t": 36, "b": 8})
     drawn.add_traces([*shells, model])
     drawn.update_layout(scene={**frame, "aspectmode": "cube", "camera": CAMERA})
     return drawn

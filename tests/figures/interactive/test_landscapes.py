@@ -169,7 +169,7 @@ def test_profiles_of_checkpoints_are_overlaid_and_broken_at_holes():
 def test_other_directions_are_another_figure_with_another_caption():
     lines = [a_line(axes="random", settings={"normalize": "filter"}), a_line(axes="eigen")]
     first, second = look(lines)
-    assert first.title == "Loss profiles, random directions"
+    assert first.title == "Loss profiles, random directions, filter normalization"
     assert second.title == "Loss profiles, eigen directions"
     assert "random Gaussian directions, filter normalization" in first.caption
     assert "logarithmic scale" in first.caption
