@@ -13,13 +13,14 @@ from sharpscope.comparing.differences import difference, mean_side
 from sharpscope.comparing.matching import matched, run_of
 from sharpscope.comparing.measurement import label, unit
 from sharpscope.comparing.notes import notes_of
+from sharpscope.comparing.once import check_once, counted
 from sharpscope.comparing.runs import Checkpoint, Key, Run, checkpoints, plain_run, tagged
 from sharpscope.errors import MisuseError
 from sharpscope.results import GapResult, Result
 from sharpscope.results.comparison import Comparison, Entry
 
 MATCHES = ("train-loss",)
-_ORDER = ("trace", "lambda_max", "sharpness", "gap")
+_ORDER = ("trace", "lambda_max", "largest_magnitude", "sharpness", "gap")
 
 
 def compare(
@@ -42,8 +43,8 @@ def compare(
             checkpoints that were kept of each (tags ``NAME.epoch0010``).
 
     Raises:
-        MisuseError: If there is nothing to compare, or results are of other data, losses or
-            directions.
+        MisuseError: If there is nothing to compare, results are of other data, losses or
+            directions, or a run would count twice.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -67,17 +68,15 @@ def compare(
     first = one_of("reference", reference or next(iter(runs)), runs)
     names = (first, *(name for name in runs if name != first))
     keys = _keys(runs)
+    chosen = {key: counted(key, runs) for key in keys}
     entries = [
-        _entry(key, name, runs[name])
-        for key in keys
-        for name in names
-        if any(key in run.found for run in runs[name])
+        _entry(key, name, chosen[key][name]) for key in keys for name in names if chosen[key][name]
     ]
     differences = [
         found
         for key in keys
         for name in names[1:]
-        if (found := difference(key, name, runs[name], first, runs[first])) is not None
+        if (found := difference(key, name, first, chosen[key])) is not None
     ]
     if not differences:
         raise MisuseError(f"there is nothing to compare: {_told(runs)}")
@@ -100,7 +99,7 @@ def compare(
         provenance=_provenance(groups, whose),
         seconds=fsum(result.seconds for result in known),
     )
-    return replace(found, notes=notes_of(found, runs))
+    return replace(found, notes=notes_of(found, runs, chosen, known))
 
 
 def _groups(
@@ -123,6 +122,9 @@ def _runs(
     if match is not None:
         one_of("match", match, MATCHES)
         return matched(found)
+    for name in groups:
+        if name is not None:
+            check_once(name, found[name])
     return {name: [plain_run(one) for one in several] for name, several in found.items()}, None
 
 
@@ -138,9 +140,8 @@ def _keys(runs: Mapping[str, Sequence[Run]]) -> list[Key]:
     return sorted(keys, key=lambda key: _ORDER.index(key[0]))
 
 
-def _entry(key: Key, name: str, runs: Sequence[Run]) -> Entry:
+def _entry(key: Key, name: str, chosen: Sequence[Run]) -> Entry:
     """Return the number of a checkpoint, or the mean of a group's runs."""
-    chosen = [run for run in runs if key in run.found]
     side = mean_side(key, chosen)
     value = errors.value_of(side)
     losses = [run.train_loss for run in chosen if run.train_loss is not None]
@@ -157,7 +158,8 @@ def _entry(key: Key, name: str, runs: Sequence[Run]) -> Entry:
         return Entry(value=None, probe_error=None, data_error=None, **common)
     probe, data = errors.probe_spread(side, side), errors.data_spread(side, side)
     single = side[0][1] if len(side) == 1 else None
-    data_error = None if data is None or data.one <= 0 else data.one**0.5
+    told = data is not None and data.whole and data.one > 0
+    data_error = data.one**0.5 if data is not None and told else None
     if len(chosen) > 1:
         values = [errors.value_of(run.found[key]) or 0.0 for run in chosen]
         common["seed_error"] = stdev(values) / len(values) ** 0.5

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from sharpscope.comparing.measurement import QUANTITIES, label
+from sharpscope.comparing.measurement import QUANTITIES, label, quantity_of
 from sharpscope.errors import MisuseError
 from sharpscope.results import GapResult, LandscapeResult, Result, SharpnessResult
 
@@ -25,6 +25,21 @@ def check_comparable(results: Sequence[Result]) -> None:
                     f"{_who(other)} cannot be compared with {_who(first)}: {what} is "
                     f"{_told(ours)} and {_told(theirs)}; {hint}"
                 )
+        _check_batches(first, other)
+
+
+def _check_batches(first: Result, other: Result) -> None:
+    """Refuse means over the worst of other batches, as one that ran out of time has."""
+    if not isinstance(first, SharpnessResult) or not isinstance(other, SharpnessResult):
+        return
+    if first.settings.get("case") != "worst" or None in (first.value, other.value):
+        return
+    if len(first.values) != len(other.values):
+        raise MisuseError(
+            f"{_who(other)} cannot be compared with {_who(first)}: {len(other.values)} and "
+            f"{len(first.values)} batches were searched; give both the time for all of them "
+            "(--max-seconds)"
+        )
 
 
 def _pairs(results: Sequence[Result]) -> Generator[tuple[Result, Result]]:
@@ -88,6 +103,11 @@ def _facts(result: Result) -> list[Fact]:
         facts += [
             ("the metric", result.metric, "measure both with the same --metric"),
             ("the number of train samples", result.train_samples, "measure both on the same data"),
+            (
+                "the fingerprint of the train data",
+                result.provenance.get("train_fingerprint"),
+                "measure both on the same data in the same batches (--batch-size)",
+            ),
         ]
     elif isinstance(result, SharpnessResult):
         hint = "measure both with the same options"
@@ -99,6 +119,8 @@ def _facts(result: Result) -> list[Fact]:
         facts.append(
             ("the matrix", settings.get("operator"), "measure both with the same --operator")
         )
+        if quantity_of(result) != "trace":
+            facts.append(("the eigenvalue", label(result), "measure both with the same --engine"))
     return facts
 
 

@@ -1,23 +1,27 @@
 """One difference from the reference: what pairs it, its errors and its verdict."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sharpscope.comparing import errors
 from sharpscope.comparing.errors import Side, Spread
+from sharpscope.comparing.measurement import SIGNED
+from sharpscope.comparing.once import tells_seeds
 from sharpscope.comparing.runs import Key, Run
 from sharpscope.results.comparison import Difference, Interval, Verdict
 
 
 def difference(
-    key: Key, name: str, ours: Sequence[Run], reference: str, theirs: Sequence[Run]
+    key: Key, name: str, reference: str, runs: Mapping[str, Sequence[Run]]
 ) -> Difference | None:
     """Return how far a group's number is from the reference's; None where one has no number."""
-    ours, theirs = ([run for run in group if key in run.found] for group in (ours, theirs))
+    ours, theirs = runs[name], runs[reference]
     if not ours or not theirs:
         return None
     ours, theirs, paired = by_seed(ours, theirs)
+    # The mean of several runs and one run: another seed of the one could be anywhere.
+    lone = min(len(ours), len(theirs)) == 1 < max(len(ours), len(theirs))
     one, other = mean_side(key, ours), mean_side(key, theirs)
     named: dict[str, Any] = {
         "quantity": key[0],
@@ -38,14 +42,17 @@ def difference(
     values = [[errors.value_of(run.found[key]) or 0.0 for run in group] for group in (ours, theirs)]
     seed = errors.seed_spread(*values, paired=paired)
     bound = errors.bound_of(one) + errors.bound_of(other)
-    known = probe is not None and errors.enough(one) and errors.enough(other)
+    silent = data is None and not any(found.probes for _, found in (*one, *other))
+    told = errors.enough(one) and errors.enough(other) and not silent and not lone
+    known = probe is not None and told
     spreads = [spread for spread in (probe, data) if spread is not None] if known else []
     measured = _around(first - second, spreads, bound)
     over_seeds = None if seed is None else _around(first - second, [seed], bound)
     interval = measured if seed is None else over_seeds
     # What the seeds' own spread does not hold is noise as well: the probes that all runs share.
     bands = [measured] if seed is None else [over_seeds, measured] if spreads else [over_seeds]
-    ratio = first / second if first > 0 and second > 0 else None
+    comparable = key[0] not in SIGNED and first > 0 and second > 0
+    ratio = first / second if comparable else None
     decisive = spreads if seed is None else [seed]
     return Difference(
         difference=first - second,
@@ -53,7 +60,7 @@ def difference(
         data_error=_error(data) or None,
         seed_error=_error(seed),
         bound=bound,
-        error=_error(seed) if seed else _error(probe, data),
+        error=_error(seed) if seed else None if silent or lone else _error(probe, data),
         interval=interval,
         measured=None if seed is None else measured,
         ratio=ratio,
@@ -61,20 +68,19 @@ def difference(
         if ratio is None
         else _around_ratio(first, second, decisive, (one, other)),
         paired=_paired(probe, data, seed),
-        verdict=_verdict(bands),
+        verdict=_verdict(bands, whole=data is None or data.whole),
         **named,
     )
 
 
 def by_seed(ours: Sequence[Run], theirs: Sequence[Run]) -> tuple[list[Run], list[Run], bool]:
-    """Return the runs of the seeds that both have, in one order; all of them where none pair."""
-    seeds = [[run.seed for run in group] for group in (ours, theirs)]
-    unique = all(None not in found and len(set(found)) == len(found) for found in seeds)
-    common = [seed for seed in seeds[0] if seed in seeds[1]]
-    if not unique or len(common) < min(2, len(ours), len(theirs)):
+    """Return the runs of two groups in the order of their seeds, and whether these are the same."""
+    seeds = [{run.seed for run in group} for group in (ours, theirs)]
+    paired = len(ours) > 1 and seeds[0] == seeds[1] and tells_seeds(ours) and tells_seeds(theirs)
+    if not paired:
         return list(ours), list(theirs), False
-    chosen = [[next(run for run in g if run.seed == s) for s in common] for g in (ours, theirs)]
-    return chosen[0], chosen[1], len(common) > 1
+    one, other = (sorted(group, key=lambda run: run.seed or 0) for group in (ours, theirs))
+    return one, other, True
 
 
 def mean_side(key: Key, runs: Sequence[Run]) -> Side:
@@ -109,8 +115,8 @@ def _paired(probe: Spread | None, data: Spread | None, seed: Spread | None) -> t
     return tuple(name for name, spread in named.items() if spread is not None and spread.paired)
 
 
-def _verdict(bands: Sequence[Interval | None]) -> Verdict:
-    if None in bands or not bands:
+def _verdict(bands: Sequence[Interval | None], *, whole: bool) -> Verdict:
+    if None in bands or not bands or not whole:
         return Verdict.UNDECIDED
     beyond = all(not band[0] <= 0 <= band[1] for band in bands if band is not None)
     return Verdict.DIFFERENT if beyond else Verdict.WITHIN_NOISE

@@ -28,6 +28,7 @@ class Spread:
         both: Their covariance.
         freedom: Degrees of freedom behind them; infinite where they are exact.
         paired: Whether the covariance is known, and not taken to be 0.
+        whole: Whether every part of both is known; else the variances are lower bounds.
     """
 
     one: float
@@ -35,6 +36,7 @@ class Spread:
     both: float
     freedom: float
     paired: bool
+    whole: bool = True
 
     def variance(self) -> float:
         """Return the variance of the difference."""
@@ -81,7 +83,8 @@ def data_spread(one: Side, other: Side) -> Spread | None:
     The same batches are behind both: with the residuals ``r_b`` of each batch's part, the
     covariance is ``B / (B − 1) Σ_b r_b s_b``, the two factors from different halves of the probes,
     so that probe noise adds nothing to it. Replicates of the same draws of items are paired draw by
-    draw.
+    draw. Where errors alone are known, runs of one side err on the same items, and add up; what one
+    side lacks leaves a lower bound.
     """
     everything = [found for _, found in (*one, *other)]
     if (drawn := _replicated(one, other)) is not None:
@@ -95,13 +98,14 @@ def data_spread(one: Side, other: Side) -> Spread | None:
             return scale * float((left * right[:, ::-1]).sum()) / 2
 
         return Spread(crossed(a, a), crossed(b, b), crossed(a, b), batches - 1, True)
-    if any(found.data_error is None for found in everything):
+    known = [found.data_error is not None for found in everything]
+    if not any(known):
         return None
     first, second = (
-        math.fsum((weight * (found.data_error or 0.0)) ** 2 for weight, found in side)
+        math.fsum(abs(weight) * (found.data_error or 0.0) for weight, found in side) ** 2
         for side in (one, other)
     )
-    return Spread(first, second, 0.0, math.inf, False)
+    return Spread(first, second, 0.0, math.inf, False, whole=all(known))
 
 
 def _replicated(one: Side, other: Side) -> Spread | None:

@@ -110,6 +110,11 @@ def _course(run: str, checkpoints: Sequence[Checkpoint]) -> tuple[Course, list[C
                 f"matching by train loss needs the {lacking} of {checkpoint.name}, which its "
                 "results do not tell: measure checkpoints of sharpscope train with --split train"
             )
+        if not math.isfinite(checkpoint.split_loss):
+            raise MisuseError(
+                f"matching by train loss needs finite losses, and that of {checkpoint.name} is "
+                "not: leave it out"
+            )
         # The last kept checkpoint and the final one are of the same epoch.
         if checkpoint.epoch not in epochs or KEPT.search(checkpoint.name):
             epochs[checkpoint.epoch] = checkpoint

@@ -15,6 +15,10 @@ QUANTITIES = {
     "sharpscope/sharpness": "sharpness",
     "sharpscope/gap": "gap",
 }
+# An engine that finds the eigenvalue of largest magnitude alone does not tell which end it is.
+_EITHER_END = "largest_magnitude"
+# Quantities of either sign, whose ratio says nothing.
+SIGNED = ("gap", _EITHER_END)
 # Estimators whose terms of the same place are of the same probe, each by itself.
 _PAIRED = ("hutchinson", "hutch++")
 
@@ -28,7 +32,7 @@ class Measurement:
     """A number with the terms behind its errors.
 
     Attributes:
-        quantity: ``trace``, ``lambda_max``, ``sharpness`` or ``gap``.
+        quantity: ``trace``, ``lambda_max``, ``largest_magnitude``, ``sharpness`` or ``gap``.
         value: The number; None where it is not finite.
         probe_error: Standard error over random draws; 0 where nothing is random, None where
             something is and nothing tells how much.
@@ -60,6 +64,13 @@ class Measurement:
     result: Result
 
 
+def quantity_of(result: Result) -> str:
+    """Return which quantity a result that can be compared is of."""
+    if isinstance(result, EigenResult) and result.largest is None:
+        return "lambda_max" if result.largest_magnitude is None else _EITHER_END
+    return QUANTITIES[result.schema]
+
+
 def measurement(result: Result) -> Measurement | None:
     """Return what a result measured; None of a kind that is not compared."""
     if isinstance(result, TraceResult):
@@ -88,7 +99,9 @@ def label(result: Result) -> str:
         return f"gap τ of {result.metric}"
     if isinstance(result, SharpnessResult):
         return result.method
-    return matrix + ("trace" if isinstance(result, TraceResult) else "λ_max")
+    if isinstance(result, TraceResult):
+        return f"{matrix}trace"
+    return matrix + ("largest |λ|" if quantity_of(result) == _EITHER_END else "λ_max")
 
 
 def unit(result: Result) -> str:
@@ -114,10 +127,10 @@ def _trace(result: TraceResult) -> Measurement:
         value=result.value,
         probe_error=result.standard_error,
         probes=result.probes if random else 0,
-        terms=np.array(result.terms if random else ()),
+        terms=np.array(result.terms if random else (), dtype=float),
         draws=draws if result.method in _PAIRED else None,
         data_error=result.data_error,
-        parts=np.array(result.batch_parts).reshape(-1, 2),
+        parts=np.array(result.batch_parts, dtype=float).reshape(-1, 2),
         shares=np.array(result.batch_shares),
         result=result,
     )
@@ -125,16 +138,16 @@ def _trace(result: TraceResult) -> Measurement:
 
 def _largest(result: EigenResult) -> Measurement:
     value, parts, error, bound = result.largest, _nothing(), None, 0.0
-    if value is None:  # an engine that finds the one of largest magnitude alone
+    if value is None:
         value = result.largest_magnitude
     if value is not None:
         place = result.eigenvalues.index(value)
         bound = result.residuals[place] * abs(result.largest_magnitude or value)
         error = result.data_errors[place] if result.data_errors else None
         if result.batch_parts:
-            parts = np.array(result.batch_parts)[:, [place, place]]
+            parts = np.array(result.batch_parts, dtype=float)[:, [place, place]]
     return Measurement(
-        quantity="lambda_max",
+        quantity=quantity_of(result),
         value=value,
         data_error=error,
         parts=parts,
@@ -145,7 +158,8 @@ def _largest(result: EigenResult) -> Measurement:
 
 
 def _sharpness(result: SharpnessResult) -> Measurement:
-    values, settings = np.array(result.values), result.settings
+    # In a file, what is not finite is None.
+    values, settings = np.array(result.values, dtype=float), result.settings
     common: dict[str, Any] = {"quantity": "sharpness", "value": result.value, "result": result}
     if settings.get("case") == "worst":  # one value for each batch
         parts = np.repeat(values[:, None] / len(values), 2, axis=1) if len(values) else _nothing()

@@ -3,20 +3,41 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from sharpscope.comparing.runs import Run
-from sharpscope.results.comparison import Comparison, Difference, Entry, Match
+from sharpscope.comparing.measurement import label
+from sharpscope.comparing.once import tells_seeds
+from sharpscope.comparing.runs import Key, Run
+from sharpscope.results import Outcome, Result
+from sharpscope.results.comparison import Comparison, Difference, Entry, Match, Verdict
 from sharpscope.results.record import significant
 
 # Train losses that differ by more than this factor are worth a sentence.
 _APART = 1.2
+_ENDED = {
+    Outcome.BUDGET_SPENT: "the budget was spent before all that was asked for was reached",
+    Outcome.STAGNATED: "rounding kept the residual above the target",
+    Outcome.NOT_FINITE: "not finite somewhere",
+}
 
 
-def notes_of(found: Comparison, runs: Mapping[str, Sequence[Run]]) -> tuple[str, ...]:
-    """Return the notes of a comparison."""
+def notes_of(
+    found: Comparison,
+    runs: Mapping[str, Sequence[Run]],
+    chosen: Mapping[Key, Mapping[str, Sequence[Run]]],
+    results: Sequence[Result],
+) -> tuple[str, ...]:
+    """Return the notes of a comparison.
+
+    Args:
+        found: The comparison.
+        runs: All runs of each group.
+        chosen: Those behind each number.
+        results: What was measured.
+    """
     return (
         *_matching(found),
         *_single(found),
-        *_seeds(found, runs),
+        *_seeds(found, runs, chosen),
+        *_ended(results),
         *_unpaired(found),
         *_unknown(found),
         *_large(found),
@@ -71,50 +92,91 @@ def _single(found: Comparison) -> list[str]:
     ]
 
 
-def _seeds(found: Comparison, runs: Mapping[str, Sequence[Run]]) -> list[str]:
+def _seeds(
+    found: Comparison,
+    runs: Mapping[str, Sequence[Run]],
+    chosen: Mapping[Key, Mapping[str, Sequence[Run]]],
+) -> list[str]:
     if not found.grouped:
         return []
+    told: dict[str, list[str]] = {}
+    for (quantity, modality), groups in chosen.items():
+        named = f"{found.labels[quantity]} of {modality}"
+        for sentence in (*_left_out((quantity, modality), runs, groups), *_pairing(found, groups)):
+            told.setdefault(sentence, []).append(named)
+    return [
+        sentence if len(names) == len(chosen) else f"{', '.join(names)}: {sentence}"
+        for sentence, names in told.items()
+    ]
+
+
+def _left_out(
+    key: Key, runs: Mapping[str, Sequence[Run]], chosen: Mapping[str, Sequence[Run]]
+) -> list[str]:
     told: list[str] = []
-    base = [run.seed for run in runs[found.reference]]
-    for name in found.names[1:]:
-        seeds = [run.seed for run in runs[name]]
-        both = f"{found.reference} and {name}"
-        common = [seed for seed in base if seed in seeds]
-        if len(seeds) < 2 or len(base) < 2:
-            if len(seeds) != len(base) and len(common) == 1 and common[0] is not None:
-                told.append(f"{both} are compared at training seed {common[0]} alone.")
-            continue
-        if None in base or None in seeds:
-            told.append(f"Runs of {both} are not paired: their files do not tell training seeds.")
-        elif len(set(base)) < len(base) or len(set(seeds)) < len(seeds):
-            told.append(f"Runs of {both} are not paired: a training seed is there twice.")
-        elif left := sorted({*base, *seeds} - ({*base} & {*seeds}), key=str):
-            rest = ", ".join(map(str, left))
-            pairs = len(common)
+    for name, kept in chosen.items():
+        left = [run for run in runs[name] if key in run.found and run not in kept]
+        if left:
+            seeds = ", ".join(sorted(str(run.seed) for run in left))
             told.append(
-                f"{both} are compared over the {pairs} training seeds that both have; {rest} of "
-                "one of them left out."
-                if pairs > 1
-                else f"Runs of {both} are not paired: they share {pairs} training seeds."
+                f"{len(left)} of {len(left) + len(kept)} runs of {name} left out (training seed "
+                f"{seeds}): others have no run of it."
             )
     return told
+
+
+def _pairing(found: Comparison, groups: Mapping[str, Sequence[Run]]) -> list[str]:
+    told: list[str] = []
+    base = groups[found.reference]
+    for name in found.names[1:]:
+        ours, both = groups[name], f"{found.reference} and {name}"
+        sizes = sorted((len(base), len(ours)))
+        if sizes[0] < 2:
+            if sizes[0] == 1 < sizes[1]:
+                told.append(
+                    f"{both} are undecided: one is a single run, whose seed error nothing tells, "
+                    f"beside the mean of {sizes[1]}."
+                )
+            continue
+        seeds = [{run.seed for run in group} for group in (base, ours)]
+        if None in seeds[0] | seeds[1]:
+            told.append(f"Runs of {both} are not paired: their files do not tell training seeds.")
+        elif not tells_seeds(base) or not tells_seeds(ours):
+            told.append(f"Runs of {both} are not paired: a training seed is there twice.")
+        elif seeds[0] != seeds[1]:
+            shared = len(seeds[0] & seeds[1])
+            told.append(f"Runs of {both} are not paired: they share {shared} training seeds.")
+    return told
+
+
+def _ended(results: Sequence[Result]) -> list[str]:
+    """Return a note on each measurement that did not end as it was meant to."""
+    names: dict[tuple[str, Outcome], list[str]] = {}
+    for result in results:
+        if result.outcome in _ENDED:
+            kind = label(result), result.outcome
+            names.setdefault(kind, []).append(f"{result.tag} ({result.modality})")
+    return [
+        f"{what} of {', '.join(dict.fromkeys(who))}: {_ENDED[outcome]}."
+        for (what, outcome), who in names.items()
+    ]
 
 
 def _unpaired(found: Comparison) -> list[str]:
     told: list[str] = []
     for quantity in found.quantities:
         ours = [one for one in found.differences if one.quantity == quantity]
-        label = found.labels[quantity]
+        what = found.labels[quantity]
         probes = _names(one for one in ours if one.probe_error and "probes" not in one.paired)
         if probes:
             told.append(
-                f"{label} of {probes}: probe errors are unpaired and add in quadrature (another "
+                f"{what} of {probes}: probe errors are unpaired and add in quadrature (another "
                 "architecture, seed or method of probing)."
             )
         batches = _names(one for one in ours if one.data_error and "batches" not in one.paired)
         if batches:
             told.append(
-                f"{label} of {batches}: data errors are unpaired and add in quadrature, which is "
+                f"{what} of {batches}: data errors are unpaired and add in quadrature, which is "
                 "more than they are where both err on the same items."
             )
     return told
@@ -124,20 +186,35 @@ def _unknown(found: Comparison) -> list[str]:
     told: list[str] = []
     for quantity in found.quantities:
         ours = [one for one in found.differences if one.quantity == quantity]
-        label = found.labels[quantity]
+        what = found.labels[quantity]
         if names := _names(
-            one for one in ours if one.difference is not None and one.interval is None
+            one
+            for one in ours
+            if one.difference is not None and one.interval is None and not _lone(found, one)
         ):
             told.append(
-                f"{label} of {names}: no interval (a search has no error bar; of probes it takes "
-                "10)."
+                f"{what} of {names}: no interval (a search has no error bar; of probes it takes "
+                "10; a single batch tells no error)."
+            )
+        if names := _names(
+            one for one in ours if one.interval and one.verdict is Verdict.UNDECIDED
+        ):
+            told.append(
+                f"{what} of {names}: the data error is known of one side alone, and is a lower "
+                "bound."
             )
         if names := _names(one for one in ours if one.interval and one.data_error is None):
             told.append(
-                f"{label} of {names}: no data error (fewer than two batches, or it is hidden by "
+                f"{what} of {names}: no data error (fewer than two batches, or it is hidden by "
                 "that of the probes)."
             )
     return told
+
+
+def _lone(found: Comparison, one: Difference) -> bool:
+    """Whether one run stands against several."""
+    sides = (found.entry(one.quantity, one.modality, n) for n in (one.name, one.reference))
+    return len({side.runs > 1 for side in sides if side is not None}) > 1
 
 
 def _large(found: Comparison) -> list[str]:

@@ -1,5 +1,6 @@
 """The rows of a comparison's table, in words and numbers rounded to their errors."""
 
+import re
 from dataclasses import dataclass
 
 from sharpscope.results.comparison import (
@@ -15,6 +16,8 @@ from sharpscope.results.record import significant, within
 from sharpscope.results.trace import with_error
 
 ABSENT = "–"
+# An end that rounds to 0 has no sign.
+_ZERO = re.compile(r"^[+-](0(?:\.0+)?)$")
 
 
 @dataclass(frozen=True)
@@ -82,17 +85,22 @@ def row(found: Comparison, entry: Entry) -> tuple[str, ...]:
         entry.name,
         *((str(entry.runs),) if found.grouped else ()),
         ABSENT if entry.train_loss is None else loss,
-        number(entry.value, shown, entry.bound),
+        number(entry.value, shown, entry.bound, None if found.grouped else entry.data_error),
         *((error(entry.probe_error),) if found.grouped else ()),
         error(entry.data_error),
         *_differing(other),
     )
 
 
-def number(value: float | None, noise: float | None, bound: float = 0.0) -> str:
-    """Return a number with its error; without one, to the places that its bound allows."""
+def number(
+    value: float | None, noise: float | None, bound: float = 0.0, data: float | None = None
+) -> str:
+    """Return a number with its error; without one, to the places that data or bound allow."""
     if noise:
         return with_error(value, noise)
+    if data and data > bound:
+        cut = with_error(value, data).split(" ±")[0]
+        return significant(value, 3) if cut.startswith("(") else cut
     return within(value, bound, 4) if bound else significant(value)
 
 
@@ -112,7 +120,7 @@ def ends(interval: Interval | None, noise: float | None) -> str:
     cut = [signed(end, noise).split(" ±")[0] for end in interval]
     if any(end.startswith("(") for end in cut):
         cut = [significant(end, 3) for end in interval]
-    return " to ".join(cut)
+    return " to ".join(_ZERO.sub(r"\1", end) for end in cut)
 
 
 def _differing(found: Difference | None) -> tuple[str, ...]:
@@ -122,7 +130,9 @@ def _differing(found: Difference | None) -> tuple[str, ...]:
         return (ABSENT, ABSENT, ABSENT, Verdict.NOT_FINITE)
     return (
         ratio_text(found) or ABSENT,
-        signed(found.difference, found.error),
+        signed(found.difference, found.error)
+        if found.error is not None
+        else f"{signed(found.difference, None)} ± {ABSENT}",
         ends(found.interval, found.error),
         str(found.verdict),
     )

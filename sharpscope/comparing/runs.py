@@ -1,5 +1,6 @@
 """Results sorted into the runs that they are of."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from sharpscope.comparing.errors import Side
-from sharpscope.comparing.measurement import QUANTITIES, Measurement, label, measurement
+from sharpscope.comparing.measurement import (
+    QUANTITIES,
+    Measurement,
+    label,
+    measurement,
+    quantity_of,
+)
 from sharpscope.errors import MisuseError
-from sharpscope.results import Result
+from sharpscope.results import GapResult, Result
 from sharpscope.results.comparison import Match
 
 Key = tuple[str, str]
@@ -27,7 +34,8 @@ class Checkpoint:
         seed: Of the training; None where nothing tells.
         epoch: Epochs that it had been trained; None where nothing tells.
         train_loss: None where nothing tells.
-        split_loss: The loss on the data measured.
+        recipe: Of the training; empty where nothing tells.
+        split_loss: The loss on the data measured; not a number where it was not finite.
         found: Each number by quantity and modality.
     """
 
@@ -37,6 +45,7 @@ class Checkpoint:
     epoch: int | None
     train_loss: float | None
     split_loss: float | None
+    recipe: Mapping[str, Any]
     found: Mapping[Key, Measurement]
 
 
@@ -111,7 +120,7 @@ def _checkpoint(name: str, results: Sequence[Result]) -> Checkpoint:
         )
     found: dict[Key, Measurement] = {}
     for result in results:
-        key = QUANTITIES[result.schema], result.modality
+        key = quantity_of(result), result.modality
         if key in found:
             raise MisuseError(
                 f"{name} has two results for {label(result)} of {result.modality}: leave one out"
@@ -121,24 +130,34 @@ def _checkpoint(name: str, results: Sequence[Result]) -> Checkpoint:
         found[key] = made
     first = results[0].provenance
     recipe: Mapping[str, Any] = first.get("recipe") or {}
-    on_train = [r.loss_value for r in results if r.provenance.get("split") == "train"]
+    whose = [result for result in results if not isinstance(result, GapResult)] or results
+    on_train = [r.loss_value for r in whose if r.provenance.get("split") == "train"]
+    stored = _stored(first) if whose[0].loss == "fusion" else None
+    split_loss = _number(on_train[0]) if on_train else None
+    train_loss = split_loss if on_train else stored
     return Checkpoint(
         name=name,
         sha=shas.pop(),
         seed=recipe.get("seed"),
         epoch=first.get("epoch"),
-        train_loss=on_train[0] if on_train else _stored(first),
-        split_loss=on_train[0] if on_train else None,
+        train_loss=None if train_loss is None or not math.isfinite(train_loss) else train_loss,
+        split_loss=split_loss,
+        recipe=recipe,
         found=found,
     )
 
 
 def _stored(provenance: Mapping[str, Any]) -> float | None:
-    """Return the train loss that the checkpoint holds."""
+    """Return the train loss that the checkpoint holds, which is that of the fused prediction."""
     entry: Any = provenance.get("metrics")
     for name in ("train", "fusion", "loss"):
         entry = entry.get(name) if isinstance(entry, Mapping) else None
     return entry if isinstance(entry, int | float) else None
+
+
+def _number(loss: float | None) -> float:
+    """Return a loss; what was not finite is None in a file."""
+    return math.nan if loss is None else loss
 
 
 def plain_run(checkpoint: Checkpoint) -> Run:

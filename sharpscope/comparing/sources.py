@@ -1,6 +1,7 @@
 """Which files to compare: patterns expanded, results read, groups named."""
 
 import glob
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from sharpscope.results import Result, load
 from sharpscope.results.base import Record
 
 _WILD = frozenset("*?[")
+# A pattern that means kept epochs, whose number may hold wildcards.
+_MEANT = re.compile(r"\.epoch[\d*?\[\]!-]+(\.[^.]*)?$")
 
 
 def expanded(pattern: str | Path) -> list[Path]:
@@ -24,7 +27,7 @@ def expanded(pattern: str | Path) -> list[Path]:
     if path.exists() or not _WILD & set(str(pattern)):
         return [path]
     found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 (absolute patterns)
-    if "epoch" not in path.name:
+    if not _MEANT.search(path.name):
         found = [one for one in found if not KEPT.search(one.stem)]
     found = [one for one in found if one.suffix not in (".state", ".npz")]
     if not found:

@@ -30,7 +30,7 @@ class Entry:
     """A number of one checkpoint, or the mean of a group's runs.
 
     Attributes:
-        quantity: ``trace``, ``lambda_max``, ``sharpness`` or ``gap``.
+        quantity: ``trace``, ``lambda_max``, ``largest_magnitude``, ``sharpness`` or ``gap``.
         modality: Whose.
         name: The checkpoint or the group.
         value: The number; None where it is not finite.
@@ -72,14 +72,15 @@ class Difference:
         reference: What it is compared with.
         difference: Its value less the reference's.
         probe_error: Standard error of the difference over random draws.
-        data_error: Over the data.
+        data_error: Over the data; a lower bound where one of the two has none.
         seed_error: Over the runs, of groups with at least two each.
         bound: How far both solvers together may be from the truth.
-        error: What stands behind ±: the seed error, else probe and data error together.
+        error: What stands behind ±: the seed error, else probe and data error together; None where
+            neither is known, or one run stands against several.
         interval: 95 % by Student's t, ``bound`` added on both sides; None where nothing tells.
         measured: The same of the probe and data errors alone, where ``interval`` is over runs.
-        ratio: Value over the reference's, where both are above 0.
-        ratio_interval: 95 % of it, to first order.
+        ratio: Value over the reference's, where both are above 0; None of what may have any sign.
+        ratio_interval: 95 % of it by Fieller's rule; None where that is unbounded.
         paired: What both share, noise that cancels: any of ``probes``, ``batches`` (or draws of
             items) and ``seeds``.
         runs: Pairs of runs, or runs of the smaller group.
@@ -227,17 +228,22 @@ class Comparison(Record):
         if found.difference is None:
             return f"{whose} or of {found.reference} is not finite"
         apart = f"difference {signed(found.difference, found.error)}"
-        if found.ratio is None:
+        ratio = ratio_text(found)
+        if ratio is None:
             told = f"{whose} less {found.reference}'s: {apart}"
         else:
-            told = f"{whose} is {ratio_text(found)} of {found.reference}'s, {apart}"
+            told = f"{whose} is {ratio} of {found.reference}'s, {apart}"
         if found.seed_error is not None:
             told += f" over {found.runs} " + ("seeds" if "seeds" in found.paired else "runs each")
         elif self.grouped:
             told += " of one run, no seed error"
         if found.verdict is Verdict.WITHIN_NOISE:
             return f"{told}: within noise"
-        return told if found.verdict is Verdict.DIFFERENT else f"{told}: no interval, undecided"
+        if found.verdict is Verdict.DIFFERENT:
+            return told
+        if found.interval is None:
+            return f"{told}: no interval, undecided"
+        return f"{told}: the data error of one is not known, undecided"
 
 
 _PARTS: dict[str, Any] = {"entries": Entry, "differences": Difference, "matches": Match}
@@ -252,11 +258,11 @@ def signed(value: float, error: float | None) -> str:
 
 
 def ratio_text(found: Difference) -> str | None:
-    """Return a ratio to the places of its interval; None where there is none."""
+    """Return a ratio to the places of its interval; None where it is unbounded, or none is told."""
     if found.ratio is None:
         return None
     if found.ratio_interval is None:
-        return significant(found.ratio, 2)
+        return significant(found.ratio, 2) if found.error is None else None
     low, high = found.ratio_interval
     return within(found.ratio, (high - low) / 4, 4) if high > low else significant(found.ratio)
 

@@ -14,6 +14,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.estimators.cost import peak_bytes
 from sharpscope.results import GapResult, Outcome
 from sharpscope.subject import Subject
+from sharpscope.subject.proof import Census
 from sharpscope.subject.provenance import measured_on
 
 
@@ -64,11 +65,12 @@ class GeneralizationGap:
         """
         began = time.perf_counter()
         seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        taken: dict[str, Census] = {}
         for split, subject in (("train", train), ("test", test)):
             if watcher is not None:
                 watcher(f"predictions on {split}")
             with subject.still():
-                census = subject.census()
+                taken[split] = subject.census()
                 everyone = frozenset(subject.owners.modalities)
                 told = look(subject, [everyone], mask="zero_feature")
             seen[split] = told.logits[everyone].numpy(), told.target.numpy()
@@ -100,7 +102,7 @@ class GeneralizationGap:
             samples=others,
             train_samples=items,
             loss="fusion",
-            loss_value=census.loss_value,
+            loss_value=taken["test"].loss_value,
             outcome=Outcome.COMPLETED if defined else Outcome.NOT_FINITE,
             method="normalized generalization gap",
             matvecs=0.0,
@@ -108,7 +110,8 @@ class GeneralizationGap:
             peak_bytes=peak_bytes(test.device),
             seed=self.seed,
             settings={key: v for key, v in asdict(self).items() if key != "seed"},
-            provenance=measured_on(test, census, test.device, test.dtype or parameter.dtype),
+            provenance=measured_on(test, taken["test"], test.device, test.dtype or parameter.dtype)
+            | {"train_fingerprint": taken["train"].fingerprint},
             notes=(*test.notes, *notes),
             value=value,
             standard_error=error,

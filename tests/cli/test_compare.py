@@ -88,8 +88,10 @@ def test_two_checkpoints_side_by_side(runs: Path, tmp_path: Path) -> None:
     assert Path("f.png").read_bytes().startswith(b"\x89PNG")
     found = load(tmp_path / "t.json")
     assert isinstance(found, Comparison)
+    assert len(found.differences) == 4
     assert all("batches" in one.paired for one in found.differences)
     traces = [one for one in found.differences if one.quantity == "trace"]
+    assert len(traces) == 2
     assert all("probes" in one.paired for one in traces)
     with Path("t.csv").open() as file:
         lines = list(csv.DictReader(file))

@@ -9,7 +9,7 @@ import pytest
 import sharpscope as ss
 from sharpscope.errors import MisuseError
 from sharpscope.results import Result
-from tests.comparing.makers import BATCHES, largest, provenance, traced
+from tests.comparing.makers import largest, provenance, traced
 from tests.results.makers import a_gap, a_run, a_sharpness
 
 
@@ -246,16 +246,19 @@ def test_files_that_cannot_be_told_apart_are_refused():
         ss.compare([a_run()])  # pyright: ignore[reportArgumentType]
 
 
-def test_an_eigenvalue_of_the_largest_magnitude_stands_in_where_the_end_is_unknown():
+def test_an_eigenvalue_of_the_largest_magnitude_is_a_quantity_of_its_own():
     def pyhessian(run: str, value: float) -> Result:
         ends = {"largest": None, "smallest": None, "largest_magnitude": value}
         known = {"eigenvalues": (value,), "residuals": (1e-3,), "data_errors": None}
         return replace(largest(run), **ends, **known, batch_parts=())
 
-    found = ss.compare([pyhessian("late", 9.0), pyhessian("masam", 3.0)])
+    found = ss.compare([pyhessian("late", 9.0), pyhessian("masam", -3.0)])
     (one,) = found.differences
-    assert one.difference == -6.0
+    assert (one.quantity, one.difference, one.ratio) == ("largest_magnitude", -12.0, None)
+    assert found.labels == {"largest_magnitude": "largest |λ|"}
     assert one.bound == pytest.approx(12e-3)
-    assert one.interval == pytest.approx((-6 - 12e-3, -6 + 12e-3))
+    assert (one.interval, one.error, one.verdict) == (None, None, "undecided")
     assert len(found.entries) == 2
-    assert BATCHES > 1
+    told = r"largest \|λ\| of masam \(cxr\) cannot .* λ_max of late \(cxr\): the eigenvalue is larg"
+    with pytest.raises(MisuseError, match=told):
+        ss.compare([largest("late"), pyhessian("masam", 3.0)])

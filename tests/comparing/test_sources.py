@@ -40,6 +40,11 @@ def test_patterns_leave_out_kept_epochs_unless_they_name_them():
     assert names(expanded("late-s1.epoch*.pt")) == ["late-s1.epoch0001.pt", "late-s1.epoch0002.pt"]
     assert names(expanded("late-s[3].pt")) == ["late-s[3].pt"]  # a file that is there is meant
     assert names(expanded("absent.pt")) == ["absent.pt"]  # told by who reads it
+    for name in ("epochs-s1.pt", "epochs-s1.epoch0001.pt"):
+        Path(name).touch()
+    assert names(expanded("epochs-s*.pt")) == ["epochs-s1.pt"]
+    assert names(expanded("late-s1.epoch*")) == ["late-s1.epoch0001.pt", "late-s1.epoch0002.pt"]
+    assert names(expanded("*.epoch000[1].pt")) == ["epochs-s1.epoch0001.pt", "late-s1.epoch0001.pt"]
     with pytest.raises(MisuseError, match=r"no file matches masam-s\*\.pt"):
         expanded("masam-s*.pt")
 

@@ -50,7 +50,9 @@ def test_csv_is_whole(found: Comparison):
         assert float(line["difference_data_error"]) == other.data_error
         assert float(line["difference_interval_low"]) == other.interval[0]
         assert float(line["difference_interval_high"]) == other.interval[1]
-        assert (line["ratio_interval_low"], line["verdict"]) != ("", "")
+        assert other.ratio_interval is not None
+        assert float(line["ratio_interval_low"]) == other.ratio_interval[0]
+        assert line["verdict"] == other.verdict
     fields = {name.removeprefix("difference_") for name in lines[0]}
     left = set(Difference.__dataclass_fields__) - fields
     assert left == {"interval", "measured", "ratio_interval"}  # each as low and high
@@ -115,7 +117,11 @@ def test_numbers_are_rounded_to_their_errors(found: Comparison):
     assert re.fullmatch(r"\d{3} ± \d\d|\d{3}\.\d ± \d\.\d", trace.rows[0][3])
     assert trace.rows[0][5:] == ("", "", "", "reference")
     assert trace.rows[1][-1] == "different"
-    assert largest_.rows[0][3] == "9.000"  # to the residual's place, four digits at most
+    assert largest_.rows[0][3] == "9.00"  # to the place of the data error
+    bare = [replace(largest(run), data_errors=None, batch_parts=()) for run in ("a", "b")]
+    rows = blocks(ss.compare(bare))[0].rows
+    assert rows[0][3] == "9.000"  # to the residual's place, four digits at most
+    assert rows[1][-3:] == ("0 ± –", "–", "undecided")
     group = ss.compare({"late": [traced("a", seed=1)], "masam": [traced("b", 50.0, seed=1)]})
     assert "runs" in heads(group)
     assert blocks(group)[0].rows[0][2] == "1"
