@@ -81,7 +81,7 @@ def command(
     """
     from sharpscope.figures import caption_of, kind_of
     from sharpscope.figures.saving import PAPER
-    from sharpscope.figures.writing import write_figure
+    from sharpscope.figures.writing import page_captions, write_figure
     from sharpscope_cli.drawing import check_figure
     from sharpscope_cli.output import emit_lines
     from sharpscope_cli.params import as_typed
@@ -99,6 +99,8 @@ def command(
         if out is not None:
             write_figure(found, out, chosen, width=width, **how)
         if caption:
-            emit_lines([caption_of(found, chosen, **how)])
+            # What stands on a page is not what the kind shows in print.
+            told = [caption_of(found, chosen, **how)] if printed else page_captions(found)
+            emit_lines(told)
     if out is not None and not quiet:
         emit_lines([f"Drew {out}"])

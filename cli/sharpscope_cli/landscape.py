@@ -138,7 +138,7 @@ def command(
             keep_directions=keep_directions,
             loss=request.loss,
             through=through,
-            out=out_of(request, "landscape", subject, modality),
+            out=out_of(request, stem, subject, modality),
             watcher=watch.tell,
             seed=request.seed,
             **only_given(max_seconds=request.max_seconds),
@@ -147,7 +147,11 @@ def command(
     joint = "+".join if axes == "encoders" else None
     if axes == "encoders" and len(request.modalities) == 2:
         request = replace(request, modalities=("+".join(request.modalities),))
-    results = measure_all(request, measure, stem="landscape", joined=joint)
+    elif axes == "encoders" and not request.modalities:
+        request = replace(request, joint=True)  # all of them are one result
+    # Other axes of an encoder are another landscape: none replaces the other in one folder.
+    stem = "landscape" if axes == "random" else f"landscape-{axes}"
+    results = measure_all(request, measure, stem=stem, joined=joint)
     drawn = draw(results, figure)
     report(request, results, lambda found: show_landscapes(found, quiet=request.quiet), drawn=drawn)
 

@@ -77,7 +77,7 @@ def measure_all(
                 measured = measure(subject, name, watch) if found is None else found[name]
                 result = replace(measured, tag=tag)
                 results.append(result)
-                if request.out is not None and request.single:
+                if request.out is not None and _into_file(request):
                     saved.append(result.save(request.out))
                 elif request.out is not None:
                     saved += save_all([result], request.out, stem, taken=saved)
@@ -99,7 +99,7 @@ def each_loaded(request: Request) -> Generator[tuple[Path, "Subject"]]:
 
 def out_of(request: Request, stem: str, subject: "Subject", modality: str) -> Path | None:
     """Return a name for what is kept on the way to a result; None where nothing is saved."""
-    if request.out is None or request.single:
+    if request.out is None or _into_file(request):
         return request.out
     path = Path(subject.provenance["checkpoint"])
     tag = dict(zip(request.checkpoints, tags(request.checkpoints), strict=True)).get(path, "")
@@ -172,7 +172,10 @@ def _telling_what_is_kept(
         yield
     except KeyboardInterrupt as error:
         kept = ""
-        if saved and request.single:
+        begun = _begun(request)
+        if begun and not saved:
+            kept = f"Kept the points so far in {begun}: repeat the command to go on."
+        elif saved and _into_file(request):
             kept = f"Kept {saved[0]}"
         elif saved:
             kept = f"Kept in {request.out}: {', '.join(path.name for path in saved)}"
@@ -184,19 +187,35 @@ def _telling_what_is_kept(
         raise KeyboardInterrupt(kept) from error
 
 
+def _into_file(request: Request) -> bool:
+    """Return whether ``--out`` is the one result's file; a folder that is there is a folder."""
+    return request.single and request.out is not None and not request.out.is_dir()
+
+
+def _begun(request: Request) -> Path | None:
+    """Return where points of a landscape wait for the command to be repeated."""
+    if request.out is None:
+        return None
+    if request.out.is_dir():
+        return next(iter(sorted(request.out.glob("*.points"))), None)
+    beside = request.out.with_name(f"{request.out.name}.points")
+    return beside if beside.is_file() else None
+
+
 def _check_out(request: Request) -> None:
     """Prove that ``--out`` can be written before minutes are spent on what goes there."""
     if request.out is None:
         return
-    if request.single:
+    if _into_file(request):
         _refuse_to_replace(request.out)
         check_writable(request.out)
         return
-    if request.out.is_file() or request.out.suffix == ".json":
+    if request.out.is_file() or (request.out.suffix == ".json" and not request.out.is_dir()):
         raise MisuseError(
             f"--out {request.out} names a file and several results can come: name a folder, such "
-            f"as {request.out.with_suffix('')}/, or give one checkpoint"
-            + ("" if request.joint else " and one --modality")
+            f"as {request.out.with_suffix('')}/, or ask for one result with "
+            + ("one checkpoint" if len(request.checkpoints) > 1 else "one --modality")
+            + ("" if request.joint or len(request.checkpoints) == 1 else " and one --modality")
         )
     check_writable(request.out / "results.json")
 

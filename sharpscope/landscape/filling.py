@@ -62,7 +62,9 @@ def fill(
         steps = [float(grid[n][where]) for n, where in enumerate(reversed(place))]
         return measured.value(place, moved_by(frame.directions, steps))
 
-    if kept.done.any():  # what the first point says of faster passes, it says in any run
+    if kept.done.any():
+        tell(f"going on with {int(kept.done.sum())} points that were kept")
+        # What the first point says of faster passes, it says in any run.
         at((0,) * len(grid))
     total, first = kept.done.size, time.perf_counter()
     written, before = first, int(kept.done.sum())

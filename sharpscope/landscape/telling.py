@@ -151,9 +151,10 @@ def _flat(told: Told) -> tuple[str, ...]:
 def _rounded(names: Sequence[str]) -> tuple[str, ...]:
     if not names:
         return ()
+    axes = " and ".join(map(repr, names))
     return (
-        f"The curvature along {' and '.join(names)} is lost in rounding over one step of the grid: "
-        "a larger span, fewer points or --dtype float64 shows it.",
+        f"The curvature along {axes} is lost in rounding over one step of the grid: a larger "
+        "span, fewer points or --dtype float64 shows it.",
     )
 
 

@@ -14,7 +14,7 @@ def landscape(
     subject: Subject,
     modality: str,
     *,
-    shape: Sequence[int] = (51, 51),
+    shape: int | Sequence[int] = (51, 51),
     loss: str = "fusion",
     through: Sequence[Source] | Mapping[str, Sequence[Source]] = (),
     out: str | Path | None = None,
@@ -54,5 +54,5 @@ def landscape(
         >>> found.values.shape, float(found.values[2, 1])
         ((5, 3), 1.0)
     """
-    estimator = made(Landscape, {"shape": tuple(shape), **settings}, "of a landscape")
+    estimator = made(Landscape, {"shape": shape, **settings}, "of a landscape")
     return estimator(subject, modality, loss=loss, through=through, out=out, watcher=watcher)

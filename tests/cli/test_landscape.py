@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sharpscope.results import LandscapeResult, load
 from tests.cli.support import done, failed, read_json
+from tests.cli.support import run as run_command
 
 FEW = ("--samples", "32")
 
@@ -37,8 +39,45 @@ def test_a_line_with_its_directions_and_a_found_reach(ours: Path, tmp_path: Path
 
 
 def test_one_axis_for_each_encoder(ours: Path) -> None:
-    (found,) = read_json("landscape", ours, *FEW, "--axes", "encoders", "--shape", "3x3")
+    arguments = ("landscape", ours, *FEW, "--axes", "encoders", "--shape", "3x3")
+    found = read_json(*arguments, "--out", "both.json")  # one result, and so a file
     assert (found["modality"], found["labels"]) == ("fou+mor", ["fou", "mor"])
+    two = read_json(*arguments, "--modality", "mor", "--modality", "fou")
+    assert two["labels"] == ["mor", "fou"]
+
+
+def test_landscapes_of_other_axes_stand_beside_each_other(ours: Path) -> None:
+    arguments = ("landscape", ours, *FEW, "--modality", "mor", "--shape", "3")
+    Path("all").mkdir()  # a folder that is there is a folder, for a single result as well
+    for axes in ("random", "eigen"):
+        done(*arguments, "--axes", axes, "--out", "all")
+    names = sorted(path.name for path in Path("all").glob("*.json"))
+    assert names == ["landscape-eigen-tiny-mor.json", "landscape-tiny-mor.json"]
+
+
+def test_an_interrupt_says_that_points_are_kept(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sharpscope.landscape import filling
+
+    told: list[str] = []
+
+    def tell(_watch: Any, what: str) -> None:
+        told.append(what)
+        if what.startswith("4 of"):
+            raise KeyboardInterrupt
+
+    arguments = ("landscape", ours, *FEW, "--modality", "mor", "--shape", "7", "--out", "l.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(filling, "_KEEP_SECONDS", 0.0)
+        patch.setattr("sharpscope_cli.progress.Watch.tell", tell)
+        result = run_command(*arguments)
+    assert result.exit_code == 130
+    assert "Kept the points so far in l.json.points: repeat the command to go on." in result.stderr
+    with monkeypatch.context() as patch:
+        patch.setattr("sharpscope_cli.progress.Watch.tell", lambda _, what: told.append(what))
+        done(*arguments)
+    assert any(what.startswith("going on with ") for what in told)
 
 
 def test_repeating_the_command_goes_on(ours: Path, tmp_path: Path) -> None:

@@ -196,16 +196,19 @@ def test_out_that_is_a_file_is_refused_where_several_come(ours: Path) -> None:
             f"--out {name} names a file and several results can come: name a folder, such as"
             in line
         )
-        assert f" {Path(name).stem}/, or give one checkpoint and one --modality" in line
+        assert f" {Path(name).stem}/, or ask for one result with one --modality" in line
     assert not Path("x.json").exists()
     line = failed("trace", ours, ours, "--modality", "mor", "--out", "x.json", code=2)
     assert "--out x.json names a file and several results can come" in line
+    assert "x/, or ask for one result with one checkpoint and one --modality" in line
+    line = failed("trace", ours, ours, "--out", "x.json", code=2)
+    assert "one checkpoint and one --modality" in line
 
 
-def test_out_that_is_a_folder_is_refused_where_one_comes(ours: Path) -> None:
+def test_out_that_is_a_folder_is_one_where_one_result_comes(ours: Path) -> None:
     Path("folder").mkdir()
-    line = failed("trace", ours, "--modality", "mor", "--out", "folder", code=2)
-    assert "cannot write folder: it is a folder" in line
+    done("trace", ours, "--modality", "mor", "--samples", "32", "--probes", "4", "--out", "folder")
+    assert [path.name for path in Path("folder").iterdir()] == ["trace-tiny-mor.json"]
 
 
 def test_replay_is_told_and_can_be_switched_off(ours: Path) -> None:
