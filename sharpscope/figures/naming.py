@@ -26,6 +26,7 @@ SETTING_WORDS = {
     "weight_decay": "weight decay",
     "batch_size": "batch size",
 }
+_EPOCH = r"[._-]?epoch[=_-]?\d+"
 Some = TypeVar("Some", bound=Record)
 
 
@@ -79,6 +80,7 @@ def named(
     recipes = [recipe_of(record) for record in records]
     datasets = {_data(recipe) for recipe in recipes if recipe}
     told = {epoch_of(record) for record in records} if epochs else set[int | None]()
+    folders = _folders(records)
     groups: dict[str, list[Some]] = {}
     for record, recipe in zip(records, recipes, strict=True):
         parts = [_given(record)] if _given(record) else []
@@ -89,6 +91,9 @@ def named(
             parts += _differing(recipe, alike, apart)
         elif not parts:
             parts = [_from_file(record)]
+            # Files of one name in two folders are of two runs.
+            if isinstance(record, Result) and len(folders[parts[0]]) > 1:
+                parts = [str(Path(_folder(record)) / parts[0])]
         if len(told) > 1 and epoch_of(record) is not None:
             parts.append(f"epoch {epoch_of(record)}")
         groups.setdefault(", ".join(part for part in parts if part), []).append(record)
@@ -138,14 +143,37 @@ def _given(record: Record) -> str | None:
     path = record.checkpoint if isinstance(record, RunRecord) else None
     if isinstance(record, Result):
         path = record.provenance.get("checkpoint")
-    stem = Path(str(path)).stem if path else None
-    return None if stem is not None and stem in record.tag else record.tag
+    return None if path and _made_from(record.tag, Path(str(path))) else record.tag
+
+
+def _made_from(tag: str, path: Path) -> bool:
+    """Whether the command line gives this tag to the file: its stem, after its folder if need be.
+
+    A number tells files of one name in one folder apart, and the epoch those of one run.
+    """
+    folder = f"(?:{re.escape(path.resolve().parent.name)}-)?"
+    pattern = rf"{folder}{re.escape(path.stem)}(?:{_EPOCH})?(?:-\d+)?"
+    return re.fullmatch(pattern, tag) is not None
+
+
+def _folders(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Return the folders that files without a recipe are in, by the name of their run."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if isinstance(record, Result) and recipe_of(record) is None:
+            found.setdefault(_from_file(record), []).append(_folder(record))
+    return {name: list(dict.fromkeys(folders)) for name, folders in found.items()}
+
+
+def _folder(record: Result) -> str:
+    path = record.provenance.get("checkpoint")
+    return "" if path is None else str(Path(str(path)).parent)
 
 
 def _from_file(record: Record) -> str:
     """Return the name of a file without the epoch in it."""
     name = record.tag or "model"
-    return re.sub(r"[._-]?epoch[=_-]?\d+", "", name) or name
+    return re.sub(_EPOCH, "", name) or name
 
 
 def _differing(

@@ -8,8 +8,11 @@ from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import look
 from sharpscope.figures.kinds import draw, kind_of
 from sharpscope.figures.saving import PAPER, check_format, save_figure
-from sharpscope.results import LandscapeResult, Record
+from sharpscope.results import LandscapeResult, Record, Result
 from sharpscope.results.grids import GRIDS, export_grid
+
+# Kinds of print that a page shows as well.
+PAGES = ("bars", "density", "contours", "surfaces", "profiles", "dominance", "alignment")
 
 
 def write_figure(
@@ -40,5 +43,26 @@ def write_figure(
             raise MisuseError(f"{path.suffix} holds the grid of one landscape; name one result")
         return export_grid(landscapes[0], path)
     if kind is not None:
-        kind_of(records, kind)
+        _check_page(records, kind)
     return save_figure(look(records), path)
+
+
+def page_captions(records: Sequence[Record]) -> list[str]:
+    """Return the text below each group of figures on the page of these records."""
+    return [f"{group.title}. {group.caption}" for group in look(records)]
+
+
+def _check_page(records: Sequence[Record], kind: str) -> None:
+    """Raise unless a page shows what a kind of figure for print does.
+
+    Raises:
+        MisuseError: If it does not, or these records do not make one.
+    """
+    kind_of(records, kind)
+    # A page tells contributions as bars, of each checkpoint by itself.
+    measured = any(isinstance(record, Result) for record in records)
+    if kind not in PAGES or (kind == "alignment" and measured):
+        raise MisuseError(
+            f"a page has no figure of kind {kind!r}: write .pdf, .svg or .png, or leave the kind "
+            "out for what a page shows of these results"
+        )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sharpscope.figures.interactive import look
 from sharpscope.recipes import parse_recipe
 from sharpscope.results import save_all
 from sharpscope.training import save_checkpoint, train
@@ -68,6 +69,9 @@ def test_a_checkpoint_draws_its_training(masam: Path) -> None:
 def test_a_page_needs_no_kind_and_has_no_choices(tmp_path: Path) -> None:
     path = toy.plane("late", "ehr").save(tmp_path / "plane.json")
     assert done("figure", path, "--out", "plane.html") == "Drew plane.html\n"
+    text = " ".join(done("figure", path, "--out", "plane.html", "--caption").split())
+    (group,) = look([toy.plane("late", "ehr")])
+    assert text == f"{group.title}. {group.caption} Drew plane.html"
     line = failed("figure", path, "--out", "plane.html", "--ceiling", "2", code=2)
     assert "--ceiling is of figures for print" in line
 

@@ -1,6 +1,9 @@
 """What curves are called: the method, what differs within it, and never the seed."""
 
+from dataclasses import replace
+
 from sharpscope.figures.naming import each_named, modalities_of, named
+from sharpscope.results import TraceResult
 from tests.figures import toy
 from tests.results.makers import a_trace
 
@@ -30,6 +33,25 @@ def test_files_without_a_recipe_are_named_by_themselves():
     theirs = {"provenance": {"checkpoint": "theirs.epoch0003.pt"}}
     assert list(named([a_trace(tag="theirs.epoch0003", **theirs)])) == ["theirs"]
     assert list(named([a_trace(provenance={})])) == ["model"]
+
+
+def test_files_of_one_name_in_two_folders_are_two_runs():
+    def theirs(folder: str, epoch: int) -> TraceResult:
+        name = f"late.epoch000{epoch}"
+        return a_trace(tag=name, provenance={"checkpoint": f"{folder}/{name}.pt", "epoch": epoch})
+
+    assert list(named([theirs("A", 1), theirs("B", 2)], epochs=False)) == ["A/late", "B/late"]
+    assert list(named([theirs("A", 1), theirs("A", 2)], epochs=False)) == ["late"]
+
+
+def test_a_tag_that_holds_the_name_of_the_file_was_chosen_all_the_same():
+    def tagged(tag: str) -> list[str]:
+        return list(named([replace(toy.trace("masam", "ehr"), tag=tag)]))
+
+    for chosen in ("s0-ema", "ema-s0", "raws0"):
+        assert tagged(chosen) == [chosen]
+    for made in ("s0", "runs-s0", "s0-2", "runs-s0-2", "s0.epoch0003"):
+        assert tagged(made) == ["MASAM"]
 
 
 def test_encoders_stand_in_the_order_of_the_model():

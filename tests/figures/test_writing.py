@@ -11,6 +11,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.figures import draw_contribution, save_figure
 from sharpscope.figures.interactive import look
 from sharpscope.figures.writing import write_figure
+from tests.figures import toy
 from tests.results.makers import a_contribution, a_landscape, a_trace
 
 
@@ -62,6 +63,14 @@ def test_what_does_not_fit_is_told(tmp_path: Path):
         write_figure([a_landscape()], tmp_path / "x.html", ceiling=3.0)
     with pytest.raises(MisuseError, match="kind 'density' is drawn from"):
         write_figure([a_landscape()], tmp_path / "x.html", "density")
+    for records, kind in (
+        ([toy.trace("late", "ehr", epoch=epoch) for epoch in (1, 2)], "course"),
+        ([a_contribution()], "unimodal"),
+        ([a_contribution()], "contribution"),
+        ([toy.contribution("late", epoch=epoch) for epoch in (1, 2)], "alignment"),
+    ):
+        with pytest.raises(MisuseError, match=f"a page has no figure of kind '{kind}': write .pdf"):
+            write_figure(records, tmp_path / "x.html", kind)
     with pytest.raises(MisuseError, match="there is no result to draw that has a finite number"):
         write_figure([a_landscape(values=np.full((3, 3), np.nan))], tmp_path / "x.html")
     assert list(tmp_path.iterdir()) == []
