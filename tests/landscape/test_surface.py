@@ -296,3 +296,16 @@ def test_encoders_that_are_no_pair():
     still = known(lambda a, b: a + b, b=0.0)
     with pytest.raises(MisuseError, match="no weight of 'a' or of 'b' can move"):
         Landscape(shape=(3, 3), axes="encoders")(still, "a+b")
+
+
+def test_curvature_that_is_rounding_is_none():
+    model = problems.build("layer_norm")
+    fine = Landscape(shape=(3,), span=1e-4)(problems.subject_of(model, dtype="float32"), "ehr")
+    assert fine.curvatures == (None,)
+    assert fine.notes == (
+        "The curvature along 'direction 1' is lost in rounding over one step of the grid: a larger "
+        "span, fewer points or --dtype float64 shows it.",
+    )
+    exact = Landscape(shape=(3,), span=1e-4)(problems.subject_of(model), "ehr")
+    assert exact.notes == ()
+    assert exact.curvatures[0] is not None
