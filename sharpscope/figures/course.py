@@ -90,6 +90,7 @@ def caption_course(results: Sequence[TraceResult], *, quantity: str = "per_param
     """Return what the figure shows, with units and settings."""
     check_alike(results)
     groups = named(results, epochs=False)
+    check_one_mean(groups)
     means = means_of(groups, "bands are 95 % intervals over random probes by Student's t")
     bare = any(result.interval is None for result in results)
     matrix = prefix_of(results[0]) or f"{matrix_of(results[0])} "

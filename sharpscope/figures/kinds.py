@@ -55,6 +55,7 @@ def _grids(*axes: int) -> Checks:
     def check(results: Sequence[Any]) -> None:
         if {result.values.ndim for result in results} - set(axes):
             raise MisuseError(f"landscapes of {listed(map(str, axes))} axes are needed")
+        check_alike(results)
 
     return check
 

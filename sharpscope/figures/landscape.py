@@ -143,7 +143,8 @@ def _profiles(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
     if isinstance(scale_of(results, quantity), LogNorm):
         axes.set_yscale("log")
     axes.axvline(0, color="0.6", linewidth=0.5, zorder=0)
-    axes.set_xlabel(f"{axis_labels(results[0])[0]} (units of the direction)")
+    words = " or ".join(dict.fromkeys(axis_labels(result)[0] for result in results))
+    axes.set_xlabel(f"{words} (units of the direction)")
     axes.set_ylabel(label_of(results, quantity))
     legend(figure, [axes])
     return figure

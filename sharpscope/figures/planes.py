@@ -1,6 +1,6 @@
 """What contours, profiles and surfaces share: a quantity, one scale, and what it is called."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm, Normalize
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
+from sharpscope.figures.alike import check_alike
 from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of
 from sharpscope.figures.naming import each_named, modalities_of, named
 from sharpscope.figures.panels import check_drawable
@@ -27,7 +28,7 @@ _DIRECTIONS = {
 def check_planes(
     results: Sequence[LandscapeResult], width: str, quantity: str, axes: tuple[int, ...]
 ) -> None:
-    """Raise unless all are grids of one number of axes that have the quantity.
+    """Raise unless all are grids of one number of axes, loss and split that have the quantity.
 
     Raises:
         MisuseError: If they are not.
@@ -41,6 +42,7 @@ def check_planes(
             f"a figure of landscapes shows {wanted}; got results with "
             f"{' and '.join(map(str, sorted(found)))} axes"
         )
+    check_alike(results)
     if quantity == "metric":
         metrics = {result.metric for result in results}
         if None in metrics or len(metrics) > 1 or any(r.metric_values is None for r in results):
@@ -117,9 +119,17 @@ def told_apart(values: Sequence[float]) -> list[str]:
 def titles_of(results: Sequence[LandscapeResult]) -> list[str]:
     """Return a title for each: its method, if they are of several, and its encoder."""
     names = each_named(results)
-    if len(set(names)) == 1:
-        return [result.modality for result in results]
-    return [f"{name} · {result.modality}" for name, result in zip(names, results, strict=True)]
+    several = len(set(names)) > 1
+    titles = [
+        f"{name} · {result.modality}" if several else result.modality
+        for name, result in zip(names, results, strict=True)
+    ]
+    if len({result.seed for result in results}) == 1:
+        return titles
+    return [
+        f"{title}, seed {result.seed}" if titles.count(title) > 1 else title
+        for title, result in zip(titles, results, strict=True)
+    ]
 
 
 def axis_labels(result: LandscapeResult) -> list[str]:
@@ -132,20 +142,23 @@ def axis_labels(result: LandscapeResult) -> list[str]:
 
 def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> list[str]:
     """Return the sentences of a caption that every figure of landscapes needs."""
-    first = results[0]
-    kinds = said(dict.fromkeys(_DIRECTIONS.get(r.axes, r.axes) for r in results))
+    kinds = _each(results, lambda r: _DIRECTIONS.get(r.axes, r.axes))
     # The others have a length of their own.
     drawn = [r for r in results if r.axes in ("random", "encoders")]
-    normalized = {str(r.settings["normalize"]) for r in drawn if "normalize" in r.settings}
-    how = f", {said(sorted(normalized))} normalization" if normalized else ""
+    normalized = [r for r in drawn if r.settings.get("normalize") is not None]
+    how = (
+        f", {_each(normalized, lambda r: str(r.settings['normalize']))} normalization"
+        if normalized
+        else ""
+    )
     orthogonal = (
         ", orthogonal" if drawn and all(r.settings.get("orthogonal") for r in drawn) else ""
     )
-    shape = " x ".join(str(n) for n in reversed(first.values.shape))
+    shape = _each(results, lambda r: " x ".join(str(n) for n in reversed(r.values.shape)))
     statistics = {str(value) for r in results if (value := r.settings.get("statistics"))}
     reach = ", ".join(
-        f"{name} {_reach([getattr(r, name) for r in results])}"
-        for name in ("x", "y", "z")[: first.values.ndim]
+        f"{name} {_each(results, lambda r, name=name: _reach(getattr(r, name)))}"
+        for name in ("x", "y", "z")[: results[0].values.ndim]
     )
     measured = data_of(results)
     if quantity == "metric":
@@ -163,9 +176,19 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
     ]
 
 
-def _reach(coordinates: Sequence[np.ndarray]) -> str:
+def _each(results: Sequence[LandscapeResult], tell: Callable[[LandscapeResult], str]) -> str:
+    """Return what is told of all; of each kind with its panels, where it is not one thing."""
+    found: dict[str, list[str]] = {}
+    for result, title in zip(results, titles_of(results), strict=True):
+        found.setdefault(tell(result), []).append(title)
+    if len(found) == 1:
+        return next(iter(found))
+    return said(f"{told} ({', '.join(titles)})" for told, titles in found.items())
+
+
+def _reach(coordinates: np.ndarray) -> str:
     """Return ``±1``, or both ends where an axis does not reach as far both ways."""
-    low, high = min(float(c.min()) for c in coordinates), max(float(c.max()) for c in coordinates)
+    low, high = float(coordinates.min()), float(coordinates.max())
     return f"±{high:.3g}" if np.isclose(low, -high) else f"{low:.3g} to {high:.3g}"
 
 

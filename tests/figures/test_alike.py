@@ -20,7 +20,7 @@ from sharpscope.figures import (
 from sharpscope.figures.alike import check_alike
 from sharpscope.results import Result
 from tests.figures import toy
-from tests.results.makers import a_contribution, a_density, a_gap, a_trace
+from tests.results.makers import a_contribution, a_density, a_gap, a_landscape, a_trace
 
 GGN, FD = {"operator": "gauss-newton"}, {"operator": "finite-difference"}
 
@@ -43,6 +43,20 @@ def test_numbers_of_two_matrices_stand_on_no_one_scale():
         draw_course([*kept(), *kept("masam", settings=GGN)])
     with pytest.raises(MisuseError, match=told):
         draw_density([a_density(), a_density(settings=GGN)])
+
+
+def test_a_caption_alone_is_refused_as_the_figure_is():
+    planes = [a_landscape(tag="a"), a_landscape(tag="b", loss="cxr")]
+    for records, kind in (
+        ([*kept(), *kept("masam", settings=GGN)], "course"),
+        ([a_density(), a_density(settings=GGN)], "density"),
+        (planes, "contours"),
+        (planes, "surfaces"),
+    ):
+        with pytest.raises(MisuseError, match="results on one scale must be of one"):
+            caption_of(records, kind)
+    with pytest.raises(MisuseError, match="a mean over seeds must be of the same data"):
+        caption_of([*kept(), *kept(seeds=(1,), samples=99)], "course")
 
 
 def test_the_matrix_is_in_labels_and_captions():

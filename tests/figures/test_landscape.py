@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import LogNorm
 
 from sharpscope.errors import MisuseError
-from sharpscope.figures import caption_of, draw_landscape
+from sharpscope.figures import caption_of, draw_landscape, draw_surfaces
 from sharpscope.results import LandscapeResult
 from tests.results.makers import a_landscape
 
@@ -84,6 +84,39 @@ def test_what_cannot_be_drawn():
     nothing = a_landscape(values=np.full((3, 3), np.nan))
     with pytest.raises(MisuseError, match="there is no landscape to draw: no point is finite"):
         draw_landscape([nothing])
+
+
+def test_losses_and_splits_that_differ_share_no_scale():
+    with pytest.raises(MisuseError, match="must be of one loss; got cxr and fusion"):
+        draw_landscape([a_line(tag="a"), a_line(tag="b", loss="cxr")])
+    with pytest.raises(MisuseError, match="must be of one split; got None and test"):
+        draw_surfaces([a_landscape(tag="a"), a_landscape(tag="b", provenance={"split": "test"})])
+
+
+def test_grids_and_directions_that_differ_are_told_of_each():
+    x = np.linspace(-0.1, 0.1, 5)
+    wide = a_landscape(tag="late", settings={"normalize": "filter"})
+    near = a_landscape(
+        tag="masam",
+        x=x,
+        y=x,
+        values=np.add.outer(x**2, x**2) + 0.5,
+        axes="eigen",
+        labels=("eigenvector 1", "eigenvector 2"),
+    )
+    for kind in ("contours", "surfaces"):
+        told = caption_of([wide, near], kind)
+        assert "3 x 3 (late · cxr) and 5 x 5 (masam · cxr) points along random Gaussian" in told
+        assert "directions (late · cxr) and top Hessian eigenvectors (masam · cxr)" in told
+        assert "x ±1 (late · cxr) and ±0.1 (masam · cxr), y ±2 (late · cxr) and ±0.1" in told
+    eigen = replace(a_line(tag="b"), axes="eigen", labels=("eigenvector 1",))
+    (axes,) = draw_landscape([a_line(tag="a"), eigen]).axes
+    assert axes.get_xlabel() == "direction 1 or eigenvector 1 (units of the direction)"
+
+
+def test_directions_of_two_seeds_are_told_apart_by_them():
+    shown = panels(draw_landscape([a_landscape(tag="a"), a_landscape(tag="a", seed=1)]))
+    assert [axes.get_title() for axes in shown] == ["cxr, seed 0", "cxr, seed 1"]
 
 
 def with_paths(**changes: Any) -> LandscapeResult:
