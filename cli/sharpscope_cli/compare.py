@@ -90,8 +90,9 @@ def command(
     from sharpscope_cli.output import emit_json, emit_lines
     from sharpscope_cli.render_comparison import show_comparison
 
+    names = [name for name, _ in groups] + [Path(path).stem for path in paths]
     for path in tables:
-        check_writable(check_table(path))
+        check_writable(check_table(path, names))
     for drawing in (figure, planes):
         check_figure(drawing)
     results: Any = sources(request, paths, groups, measures, match=match is not None)

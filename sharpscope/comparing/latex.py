@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from unicodedata import name, normalize
 
 from sharpscope.comparing.rows import ABSENT, blocks, heads
+from sharpscope.errors import MisuseError
 from sharpscope.results.comparison import Comparison
 
 _ESCAPES = {
@@ -28,14 +30,48 @@ _ESCAPES = {
     "−": "$-$",
     "×": r"$\times$",
     "∇": r"$\nabla$",
-    "λ": r"$\lambda$",
+    "µ": r"$\mu$",
+    "∞": r"$\infty$",
+    "½": r"$\frac{1}{2}$",
+    "°": r"$^\circ$",
+    "→": r"$\to$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≈": r"$\approx$",
+    "—": "---",
+    "‘": "`",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "ß": r"\ss{}",
+    "ø": r"\o{}",
     "ε": r"$\varepsilon$",
-    "ρ": r"$\rho$",
-    "τ": r"$\tau$",
-    "γ": r"$\gamma$",
-    "σ": r"$\sigma$",
-    "θ": r"$\theta$",
+    "ϵ": r"$\epsilon$",
+    "ϕ": r"$\phi$",
+    "φ": r"$\varphi$",
+    "ς": r"$\varsigma$",
+    "ο": "$o$",
 }
+# Accents that stand behind their letter in Unicode, and before it in LaTeX.
+_ACCENTS = {
+    "\u0300": "`",
+    "\u0301": "'",
+    "\u0302": "^",
+    "\u0303": "~",
+    "\u0304": "=",
+    "\u0306": "u",
+    "\u0307": ".",
+    "\u0308": '"',
+    "\u030a": "r",
+    "\u030b": "H",
+    "\u030c": "v",
+    "\u0327": "c",
+    "\u0328": "k",
+}
+_GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
+# Capitals that LaTeX has as Latin letters.
+_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))
 _NUMBER = r"[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _NUMBERS = re.compile(rf"\(?{_NUMBER}(?: ± {_NUMBER})?\)?(?:e[+-]?\d+)?(?: to {_NUMBER})?")
 
@@ -57,24 +93,46 @@ def latex(found: Comparison) -> str:
             f"\\multicolumn{{{len(columns)}}}{{l}}{{{escaped(block.title)}}} \\\\",
         ]
         before = None
-        for modality, name, *cells in block.rows:
+        for modality, who, *cells in block.rows:
             if before is not None and modality != before:
                 lines.append("\\addlinespace")
             shown = "" if modality == before else escaped(modality)
-            lines.append(_row([shown, escaped(name), *map(_cell, cells)]))
+            lines.append(_row([shown, escaped(who), *map(_cell, cells)]))
             before = modality
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"]) + "\n"
 
 
 def escaped(text: str) -> str:
-    r"""Return a text as LaTeX prints it.
+    r"""Return a text as LaTeX prints it, in ASCII.
+
+    Raises:
+        MisuseError: If a letter has no such form.
 
     Example:
         >>> print(escaped("late_s1 & 50 %"))
         late\_s1 \& 50 \%
     """
     named = text.split("λ_max")
-    return r"$\lambda_{\max}$".join("".join(_ESCAPES.get(c, c) for c in part) for part in named)
+    return r"$\lambda_{\max}$".join("".join(map(_letter, normalize("NFC", part))) for part in named)
+
+
+def _letter(letter: str) -> str:
+    if letter in _ESCAPES:
+        return _ESCAPES[letter]
+    if letter.isascii():
+        return letter
+    if letter in _LATIN:
+        return f"${_LATIN[letter]}$"
+    if greek := _GREEK.fullmatch(name(letter, "")):
+        word = {"LAMDA": "lambda"}.get(greek[2], greek[2].lower())
+        return rf"$\{word.capitalize() if greek[1] == 'CAPITAL' else word}$"
+    base, *accents = normalize("NFD", letter)
+    if base.isascii() and len(accents) == 1 and accents[0] in _ACCENTS:
+        return rf"\{_ACCENTS[accents[0]]}{{{base}}}"
+    raise MisuseError(
+        f"a LaTeX table has no form for {letter!r} (U+{ord(letter):04X}): give the checkpoint or "
+        "group a name in Latin or Greek letters, or write the table as .md"
+    )
 
 
 def _row(cells: Iterable[str]) -> str:

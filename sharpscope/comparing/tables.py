@@ -3,18 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from sharpscope.checks import listed
-from sharpscope.comparing.latex import latex
+from sharpscope.comparing.latex import escaped, latex
 from sharpscope.comparing.rows import blocks, heads
 from sharpscope.errors import MisuseError
 from sharpscope.results.comparison import Comparison, Difference, Entry
 from sharpscope.results.files import write_whole
 
+_MARKS = re.compile(r"[\\|*_`\[\]]")
 _PAIR = ("quantity", "modality", "name")
 
 
@@ -30,8 +32,8 @@ def write_table(found: Comparison, path: str | Path) -> Path:
     return path
 
 
-def check_table(path: str | Path) -> Path:
-    """Return the path if a table can have its format.
+def check_table(path: str | Path, names: Iterable[str] = ()) -> Path:
+    """Return the path if a table can have its format, and hold these names.
 
     Raises:
         MisuseError: If it cannot.
@@ -39,6 +41,9 @@ def check_table(path: str | Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in TABLES:
         raise MisuseError(f"a table's file must end in {listed(TABLES)}; got {path}")
+    if path.suffix.lower() == ".tex":
+        for name in names:
+            escaped(name)
     return path
 
 
@@ -62,8 +67,8 @@ def markdown(found: Comparison) -> str:
     parts: list[str] = []
     columns = heads(found)
     for block in blocks(found):
-        parts += [f"### {block.title}", ""]
-        parts.append(f"| {' | '.join(columns)} |")
+        parts += [f"### {_escaped(block.title)}", ""]
+        parts.append(f"| {' | '.join(map(_escaped, columns))} |")
         parts.append("|---|---|" + "---:|" * (len(columns) - 3) + "---|")
         parts += [f"| {' | '.join(map(_escaped, row))} |" for row in block.rows]
         parts.append("")
@@ -104,4 +109,4 @@ def _line(found: Comparison, entry: Entry) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+    return _MARKS.sub(r"\\\g<0>", text).replace("<", "&lt;")

@@ -62,7 +62,7 @@ def test_markdown_has_a_table_for_each_quantity_and_the_sentences(found: Compari
     text = markdown(found)
     assert re.findall(r"^### (.*)$", text, re.MULTILINE) == [
         "Trace (loss / parameter²)",
-        "λ_max (loss / parameter²)",
+        "λ\\_max (loss / parameter²)",
     ]
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in tables}) == 1
@@ -109,6 +109,32 @@ def test_special_characters_are_escaped():
         r"a\textbar{}b \textless{}c\textgreater{}"
     )
     assert escaped("λ_max ± ‖θ‖²") == r"$\lambda_{\max}$ $\pm$ $\Vert$$\theta$$\Vert$$^2$"
+
+
+def test_letters_outside_ascii_are_mapped_or_refused():
+    assert escaped("∞ ± ½") == r"$\infty$ $\pm$ $\frac{1}{2}$"
+    assert escaped("méthode λ, Σ, Ω, α, ω, Τ") == (
+        r"m\'{e}thode $\lambda$, $\Sigma$, $\Omega$, $\alpha$, $\omega$, $T$"
+    )
+    assert escaped("e\u0301 ü ç") == "\\'{e} \\\"{u} \\c{c}"
+    told = r"a LaTeX table has no form for '法' \(U\+6CD5\): give the checkpoint or group a name in"
+    with pytest.raises(MisuseError, match=told):
+        escaped("法")
+    with pytest.raises(MisuseError, match=told):  # before anything is measured
+        check_table("t.tex", ["late", "法"])
+    assert check_table("t.md", ["法"]) == Path("t.md")
+
+
+def test_names_with_marks_leave_the_structure_of_tables():
+    group = ss.compare({"a|b <i>": [traced("a")], "m*s_[`x`]": [traced("b", 50.0)]})
+    lines = [line for line in markdown(group).splitlines() if line.startswith("|")]
+    bars = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+    assert bars == {len(heads(group)) + 1}
+    assert "x a\\|b &lt;i>" in lines[0]
+    assert "m\\*s\\_\\[\\`x\\`\\]" in lines[-1]
+    rows = [line for line in latex(group).splitlines() if line.endswith("\\\\")]
+    assert r"x a\textbar{}b \textless{}i\textgreater{}" in rows[0]
+    assert all(len(re.findall(r"(?<!\\)&", row)) == len(heads(group)) - 1 for row in rows[2:])
 
 
 def test_numbers_are_rounded_to_their_errors(found: Comparison):
