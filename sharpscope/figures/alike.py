@@ -29,6 +29,12 @@ def prefix_of(result: Result) -> str:
     return _PREFIXES.get(str(result.settings.get("operator")), "") if matrix_of(result) else ""
 
 
+def axis_of(result: Result, label: str) -> str:
+    """Return a label with the matrix before it; then its unit has a line of its own, for room."""
+    prefix = prefix_of(result)
+    return f"{prefix}{label}".replace(" (", "\n(") if prefix else label
+
+
 def check_alike(results: Sequence[Any], **more: Read) -> None:
     """Refuse to put numbers of different losses, splits or matrices on one scale.
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.alike import Read, check_alike, check_one_mean, matrix_of, prefix_of
+from sharpscope.figures.alike import Read, axis_of, check_alike, check_one_mean, matrix_of
 from sharpscope.figures.captions import (
     ERROR_OVER_SEEDS,
     caption,
@@ -209,7 +209,7 @@ def _sentence(what: str, results: Sequence[Any]) -> str:
 def _label(what: str, results: Sequence[Result]) -> str:
     if what == "sharpness":
         return "Keskar's Q (%)" if "Keskar" in results[0].method else "rise of the loss"
-    return f"{prefix_of(results[0])}{QUANTITIES[what].label}"
+    return axis_of(results[0], QUANTITIES[what].label)
 
 
 def _of(results: Sequence[Result], what: str) -> list[Any]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
-from sharpscope.figures.alike import check_alike, check_one_mean, matrix_of, prefix_of
+from sharpscope.figures.alike import axis_of, check_alike, check_one_mean, matrix_of, prefix_of
 from sharpscope.figures.captions import caption, data_of, means_of, methods_of, seeds_of
 from sharpscope.figures.curves import Curve, Point, curve, draw_curve, lacking
 from sharpscope.figures.naming import check_distinct, epoch_of, modalities_of, named, seed_of
@@ -66,7 +66,7 @@ def draw_course(
                 draw_curve(place, lines[modality, name], name, list(groups))
         whole_epochs(place)
     _scale(axes[0], lines.values(), values)
-    axes[0].set_ylabel(f"{prefix_of(results[0])}{QUANTITIES[quantity]}")
+    axes[0].set_ylabel(axis_of(results[0], QUANTITIES[quantity]))
     legend(figure, axes)
     return figure
 

@@ -61,7 +61,7 @@ def test_a_caption_alone_is_refused_as_the_figure_is():
 
 def test_the_matrix_is_in_labels_and_captions():
     (axes,) = draw_bars(traces(settings=GGN)).axes
-    assert axes.get_ylabel() == "Gauss-Newton trace (loss / parameter²)"
+    assert axes.get_ylabel() == "Gauss-Newton trace\n(loss / parameter²)"
     assert "Trace of the Gauss-Newton matrix: hutch++" in caption_of(traces(settings=GGN), "bars")
     assert "Trace of the Hessian by finite differences" in caption_of(traces(settings=FD), "bars")
     assert "Trace of the Hessian: hutch++" in caption_of(traces(), "bars")
