@@ -9,7 +9,14 @@ from matplotlib.figure import Figure
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
 from sharpscope.figures.style import WIDTHS, color_of, looks, marker_of
-from sharpscope.results.comparison import Comparison, Difference, Entry, Interval, Verdict
+from sharpscope.results.comparison import (
+    Comparison,
+    Difference,
+    Entry,
+    Interval,
+    Verdict,
+    ratio_text,
+)
 from sharpscope.results.record import significant
 
 SCALES = ("ratio", "difference")
@@ -70,15 +77,13 @@ def caption_comparison(
     one = _single(found)
     split = f" {one.split}" if one.split else ""
     what = ", ".join(one.labels[quantity] for quantity in one.quantities)
-    bars = "over runs" if one.grouped else "of probes and data together"
-    paired = sorted({name for difference in one.differences for name in difference.paired})
     told = [
         f"{what[:1].upper()}{what[1:]} of the {one.loss} loss on {one.samples:,}{split} samples",
-        f"Left: values with one standard error {bars}",
+        f"Left: values with one standard error {_bars(one)}",
         f"Right: {scale or 'ratio or difference'} against {one.reference}, with 95 % intervals by "
-        "Student's t"
-        + (f", paired by {' and '.join(paired)}" if paired else "")
-        + "; hollow marks are within noise or have no interval",
+        f"Student's t{_paired(one)}; hollow marks are within noise or undecided",
+        *_left_out(one, scale),
+        *_runs(one),
     ]
     if one.train_loss is not None:
         told.append(f"All at train loss {significant(one.train_loss)}")
@@ -87,6 +92,53 @@ def caption_comparison(
         listed = ", ".join(f"{name} {significant(loss, 3)}" for name, loss in losses.items())
         told += [f"Train loss: {listed}"] if listed else []
     return ". ".join(told) + "."
+
+
+def _bars(found: Comparison) -> str:
+    """Return what the bars of the values are of."""
+    measured = "of probes and data together, as far as known"
+    several = {entry.seed_error is not None for entry in found.entries if entry.value is not None}
+    if several == {True}:
+        return "over runs"
+    return f"over runs, or for a single run {measured}" if True in several else measured
+
+
+def _paired(found: Comparison) -> str:
+    """Return what pairs differences; of each quantity, where it is not the same of all."""
+    known: dict[str, str] = {}
+    for quantity in found.quantities:
+        shown = [d for d in _of(found.differences, quantity) if d.interval is not None]
+        ways = dict.fromkeys(" and ".join(d.paired) or "nothing" for d in shown)
+        known[quantity] = " or ".join(ways)
+    if set(known.values()) <= {"nothing", ""}:
+        return ""
+    if len(set(known.values())) == 1:
+        return f", paired by {next(iter(known.values()))}"
+    told = (f"{found.labels[quantity]} by {how}" for quantity, how in known.items() if how)
+    return f", paired ({', '.join(told)})"
+
+
+def _left_out(found: Comparison, scale: str | None) -> list[str]:
+    """Return which differences have no ratio to draw."""
+    if scale != "ratio":
+        return []
+    names = [
+        f"{found.labels[d.quantity]} of {d.name} ({d.modality})"
+        for d in found.differences
+        if d.difference is not None and ratio_text(d) is None
+    ]
+    return [f"Without a ratio, and not drawn: {', '.join(names)}"] if names else []
+
+
+def _runs(found: Comparison) -> list[str]:
+    """Return how many runs are behind each group."""
+    if not found.grouped:
+        return []
+    told: list[str] = []
+    for name in found.names:
+        counts = sorted({entry.runs for entry in found.entries if entry.name == name})
+        told.append(f"{name} {' or '.join(map(str, counts))}")
+    return [f"Runs: {', '.join(told)}"]
 
 
 def check_single(found: Sequence[Comparison]) -> None:
@@ -164,7 +216,7 @@ def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scal
     for one in differences:
         value = one.ratio if ratio else one.difference
         band = one.ratio_interval if ratio else one.interval
-        if value is not None:
+        if value is not None and not (ratio and ratio_text(one) is None):
             hollow = one.verdict is not Verdict.DIFFERENT
             _mark(axes, one, found, lines, value, band, hollow=hollow)
     axes.tick_params(axis="y", length=0)

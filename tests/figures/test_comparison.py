@@ -12,8 +12,8 @@ from sharpscope.figures import caption_of, draw
 from sharpscope.figures.comparison import caption_comparison, draw_comparison
 from sharpscope.results import Comparison
 from sharpscope.results.comparison import Verdict
-from tests.comparing.makers import largest, traced
-from tests.results.makers import a_comparison
+from tests.comparing.makers import largest, provenance, traced
+from tests.results.makers import a_comparison, a_gap
 
 
 @pytest.fixture
@@ -110,10 +110,42 @@ def test_it_is_the_figure_of_a_comparison(found: Comparison):
     text = caption_of([found])
     assert text == caption_comparison(found)
     assert text.startswith("Trace, λ_max of the fusion loss on 12 train samples. Left: values with")
-    assert "against late, with 95 % intervals by Student's t, paired by batches and probes" in text
+    assert "against late, with 95 % intervals by Student's t, paired (trace by " in text
     assert text.endswith("Train loss: late 0.4, masam 0.4, sam 0.4.")
     matched = replace(found, train_loss=0.25)
     assert caption_comparison(matched).endswith("All at train loss 0.25.")
+
+
+def test_the_caption_of_groups_tells_runs_bars_and_what_pairs():
+    def group(name: str, seeds: int, value: float) -> list[Any]:
+        gap = a_gap(tag=f"{name}-s0", provenance=provenance(f"{name}-s0"), value=value / 10)
+        return [traced(f"{name}-s{s}", value + s, seed=s) for s in range(seeds)] + [gap]
+
+    both = caption_comparison(ss.compare({"a": group("a", 3, 50), "b": group("b", 3, 40)}))
+    assert "one standard error over runs, or for a single run of probes and data" in both
+    told = "paired (trace by probes and batches and seeds, gap τ of accuracy by nothing); hollow"
+    assert told in both
+    assert "Runs: a 1 or 3, b 1 or 3." in both
+    mixed = caption_comparison(ss.compare({"a": group("a", 3, 50), "b": group("b", 1, 40)}))
+    assert "Runs: a 1 or 3, b 1." in mixed
+    traces = ss.compare({name: group(name, 3, 50)[:3] for name in "ab"})
+    assert "one standard error over runs. Right" in caption_comparison(traces)
+
+
+def test_what_has_no_ratio_is_told_where_ratios_are_asked_for():
+    found = ss.compare([traced("late", 50.0), traced("masam", -3.0)])
+    text = caption_comparison(found, scale="ratio")
+    assert "Without a ratio, and not drawn: trace of masam (cxr)." in text
+    assert "not drawn" not in caption_comparison(found)
+    unsure = [traced("late", standard_error=100.0), traced("masam", 50.0)]
+    found = ss.compare([*unsure, traced("sam", 60.0)])
+    odd = replace(found.differences[0], ratio_interval=None)
+    known = replace(found.differences[1], ratio_interval=(0.5, 0.7))
+    found = replace(found, differences=(odd, known))
+    assert "not drawn: trace of masam (cxr)." in caption_comparison(found, scale="ratio")
+    assert [value for value, _, _ in marks(draw_comparison(found, scale="ratio").axes[1])] == [
+        known.ratio
+    ]
 
 
 def test_what_cannot_be_drawn(found: Comparison):
