@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -31,15 +32,18 @@ def traced(
     loss: float = 0.5,
     modality: str = "cxr",
     noise: Sequence[float] = (),
+    own_noise: float = 0.02,
     **more: Any,
 ) -> TraceResult:
-    """Return a trace whose probes err alike in every run, and whose batches do."""
+    """Return a trace whose probes err alike in every run but for a share of its own."""
     told = {name: more.pop(name) for name in ("seed", "epoch") if name in more}
     extra = more.pop("provenance", {})
-    draws = np.random.default_rng(0)
+    draws, alone = np.random.default_rng(0), np.random.default_rng(crc32(run.encode()))
     terms = value * (1 + 0.1 * draws.standard_normal(12) + np.array(noise or [0.0] * 12))
+    terms += value * own_noise * alone.standard_normal(12)
     terms += value - terms.mean()
     parts = value / BATCHES * (1 + 0.05 * draws.standard_normal(BATCHES))
+    parts += value / BATCHES * own_noise * alone.standard_normal(BATCHES)
     parts += value / BATCHES - parts.mean()
     own: dict[str, Any] = {
         "method": "hutchinson",

@@ -27,7 +27,11 @@ def test_a_clear_difference_is_told_in_words():
     assert one.paired == ("probes", "batches")
     (sentence,) = found.sentences
     assert sentence.startswith("cxr: trace of masam is 0.708")
-    assert " of late's, difference -270.0 ± " in sentence
+    assert " of late's, difference -270 ± " in sentence
+    # Both have noise of their own beside what they share.
+    errors = [entry.probe_error or 0.0 for entry in found.entries]
+    assert one.probe_error is not None
+    assert abs(errors[0] - errors[1]) < one.probe_error < sum(e**2 for e in errors) ** 0.5
     assert [entry.train_loss for entry in found.entries] == [0.5, 0.55]
     assert repr(found) == ("Comparison(masam with late: 1 of 1 differences beyond noise, 24.7 s)")
 

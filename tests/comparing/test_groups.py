@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,10 +16,12 @@ LATE = (90.0, 100.0, 110.0, 105.0)
 MASAM = (70.0, 82.0, 90.0, 83.0)
 
 
-def runs(name: str, values: tuple[float, ...], seeds: tuple[int, ...] = ()) -> list[TraceResult]:
+def runs(
+    name: str, values: tuple[float, ...], seeds: tuple[int, ...] = (), **more: Any
+) -> list[TraceResult]:
     seeds = seeds or tuple(range(len(values)))
     return [
-        traced(f"{name}-s{seed}", value, seed=seed, loss=0.5 + 0.01 * seed)
+        traced(f"{name}-s{seed}", value, seed=seed, loss=0.5 + 0.01 * seed, **more)
         for seed, value in zip(seeds, values, strict=True)
     ]
 
@@ -48,10 +51,13 @@ def test_means_over_seeds_are_paired_by_seed():
 
 
 def test_probe_and_data_error_of_the_mean_stand_apart():
-    found = ss.compare({"late": runs("late", LATE), "masam": runs("masam", MASAM)})
+    alone: dict[str, Any] = {"own_noise": 0.0}
+    found = ss.compare(
+        {"late": runs("late", LATE, **alone), "masam": runs("masam", MASAM, **alone)}
+    )
     late = found.entries[0]
     # The same probes err alike in every run: the mean is as noisy as one of them.
-    alike = np.mean([run.standard_error or 0 for run in runs("late", LATE)])
+    alike = np.mean([run.standard_error or 0 for run in runs("late", LATE, **alone)])
     assert late.probe_error == pytest.approx(alike)
     (one,) = found.differences
     assert one.probe_error is not None

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.comparing.makers import traced
 
 
 def curve(
-    run: str, losses: tuple[float, ...], *, factor: float = 1.0, seed: int = 0
+    run: str, losses: tuple[float, ...], *, factor: float = 1.0, seed: int = 0, **more: Any
 ) -> list[TraceResult]:
     """Return a run whose trace is linear in the logarithm of its loss."""
     return [
@@ -23,6 +24,7 @@ def curve(
             loss=loss,
             epoch=epoch,
             seed=seed,
+            **more,
         )
         for epoch, loss in enumerate(losses, 1)
     ]
@@ -75,7 +77,8 @@ def test_checkpoints_are_compared_at_equal_loss():
 
 
 def test_noise_of_interpolated_checkpoints_is_not_counted_as_independent():
-    results = [*curve("late", (2.0, 1.0, 0.5)), *curve("masam", (2.0, 0.7), factor=0.8)]
+    late = curve("late", (2.0, 1.0, 0.5), own_noise=0.0)
+    results = [*late, *curve("masam", (2.0, 0.7), factor=0.8)]
     found = ss.compare(results, match="train-loss")
     # All probes err alike here, by a share of the value.
     known = results[0].standard_error
