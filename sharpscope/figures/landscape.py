@@ -79,11 +79,13 @@ def caption_landscape(results: Sequence[LandscapeResult], *, quantity: str = "lo
 
 def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> Figure:
     rows, columns, results = arranged(results, 1 if width == "column" else SIDE_BY_SIDE[width])
-    side = min((WIDTHS[width] - 0.8) / columns, 2.6)
+    # One panel alone fills its width; beside others it need not.
+    side = min((WIDTHS[width] - 0.8) / columns, 2.6 if columns > 1 else 4.2)
     figure = Figure(figsize=(WIDTHS[width], side * rows + 0.1), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     scale = scale_of(results, quantity)
     levels, shown = _levels(scale)
+    names = dict(zip(shown.tolist(), told_apart(shown.tolist()), strict=True))
     filled: Any = None
     titles = titles_of(results)
     for number, (place, result) in enumerate(zip(axes.ravel(), results, strict=False)):
@@ -96,7 +98,7 @@ def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
             result.x, result.y, values, levels=shown[1:-1], colors="white", linewidths=0.5
         )
         halo = [effects.withStroke(linewidth=1.2, foreground=(0, 0, 0, 0.65))]
-        for label in place.clabel(lines, fontsize=5, fmt="%.2g"):
+        for label in place.clabel(lines, fontsize=5, fmt=names):
             label.set_path_effects(halo)
         draw_paths(place, result)
         place.plot(0, 0, marker="+", color="black", markersize=7, markeredgewidth=2)
@@ -112,7 +114,7 @@ def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
     bar = figure.colorbar(filled, ax=axes, shrink=0.9, aspect=25)
     bar.set_label(label_of(results, quantity))
     bar.ax.minorticks_off()
-    bar.set_ticks(shown.tolist(), labels=told_apart(shown.tolist()))
+    bar.set_ticks(shown.tolist(), labels=list(names.values()))
     legend(figure, list(axes.ravel()))
     return figure
 

@@ -105,12 +105,13 @@ def told_apart(values: Sequence[float]) -> list[str]:
     """Return numbers with as few digits, two at least, as tell them apart.
 
     Example:
-        >>> told_apart([1.0, 1.02, 1.5]), told_apart([1.0, 10.0])
-        (['1', '1.02', '1.5'], ['1', '10'])
+        >>> told_apart([1.0, 1.02, 1.5]), told_apart([1.0, 10.0, 100.0])
+        (['1', '1.02', '1.5'], ['1', '10', '100'])
     """
     found: list[str] = []
     for digits in range(2, 7):
-        found = [f"{value:.{digits}g}" for value in values]
+        rounded = [float(f"{value:.{digits}g}") for value in values]
+        found = [f"{v:.0f}" if 99 < abs(v) < 1e5 else f"{v:.{digits}g}" for v in rounded]
         if len(set(found)) == len(set(values)):
             break
     return found
