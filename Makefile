@@ -13,7 +13,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip "setuptools>=77" wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[engines,dev]" --config-settings editable_mode=compat
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[engines,dev]"
 	touch $(STAMP)
 
 demo: install

@@ -92,8 +92,8 @@ def _stem(result: Result, name: str | None) -> str:
     checkpoint = result.provenance.get("checkpoint", name)
     if not checkpoint:
         raise MisuseError(
-            f"{result!r} does not say which checkpoint it is of: give it a tag, such as "
-            'dataclasses.replace(result, tag="late")'
+            f"{result!r} does not say which checkpoint it is of: give it a name, such as "
+            'result.tagged("late")'
         )
     return Path(checkpoint).stem
 

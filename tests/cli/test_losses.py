@@ -78,5 +78,5 @@ def test_settings_of_the_other_case(ours: Path) -> None:
     line = failed(*one, "--draws", "4", code=2)
     assert "--draws is a setting of --case average, not of worst" in line
     line = failed("coupling", ours, ours, "--out", "x.json", code=2)
-    assert "or give one checkpoint" in line
+    assert "or ask for one result with one checkpoint" in line
     assert "--modality" not in line
