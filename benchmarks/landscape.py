@@ -19,7 +19,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from typing import Any
@@ -27,7 +26,8 @@ from typing import Any
 import torch
 
 from benchmarks import planes, workload
-from benchmarks.trace import CACHE, HERE, PEERS, ROOT
+from benchmarks.processes import answer
+from benchmarks.trace import CACHE, HERE, PEERS
 from sharpscope.subject.points import Points
 
 # What peers take does not depend on the encoder: not every side is needed twice.
@@ -97,13 +97,7 @@ def _subprocess(
     python = sys.executable if side in planes.OURS else str(PEERS)
     command = [python, "-W", "ignore", "-m", "benchmarks.landscape", "--side", side, modality]
     command += ["--quick"] * options.quick + ["--compare"] * compare
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1]}
-    return json.loads(done.stdout.splitlines()[-1])
+    return answer(command)
 
 
 def _one(options: argparse.Namespace) -> dict[str, Any]:

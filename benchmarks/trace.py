@@ -15,7 +15,6 @@ import os
 import platform
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -25,10 +24,10 @@ import torch
 
 from benchmarks import sides, workload
 from benchmarks.counts import count
+from benchmarks.processes import ROOT, answer
 from benchmarks.table import table
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent
 CACHE = ROOT / ".benchmarks"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 RESOLVED = ("sharpscope", "pyhessian", "hessian-eigenthings")
@@ -110,13 +109,7 @@ def _subprocess(
     command = [python, "-W", "ignore", "-m", "benchmarks.trace", "--side", side, *encoder]
     command += ["--products", str(options.products)] + ["--quick"] * options.quick
     command += [] if memory is None else ["--memory", str(memory)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1]}
-    return json.loads(done.stdout.splitlines()[-1])
+    return answer(command)
 
 
 def _one(options: argparse.Namespace) -> dict[str, Any]:

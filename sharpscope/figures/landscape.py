@@ -108,7 +108,9 @@ def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
         place.set_xlabel(words[0])
         place.set_ylabel(words[1])
         assert result.y is not None
-        place.set_aspect("equal" if np.ptp(result.x) == np.ptp(result.y) else "auto")
+        # Between checkpoints distances are true along both axes, and so are they drawn.
+        isometric = result.axes in ("line", "pca") or np.ptp(result.x) == np.ptp(result.y)
+        place.set_aspect("equal" if isometric else "auto")
     for empty in axes.ravel()[len(results) :]:
         empty.set_axis_off()
     bar = figure.colorbar(filled, ax=axes, shrink=0.9, aspect=25)
@@ -146,7 +148,8 @@ def _profiles(results: Sequence[LandscapeResult], width: str, quantity: str) -> 
         axes.set_yscale("log")
     axes.axvline(0, color="0.6", linewidth=0.5, zorder=0)
     words = " or ".join(dict.fromkeys(axis_labels(result)[0] for result in results))
-    axes.set_xlabel(f"{words} (units of the direction)")
+    units = " or ".join(dict.fromkeys(result.axis_unit for result in results))
+    axes.set_xlabel(f"{words} ({units})")
     axes.set_ylabel(label_of(results, quantity))
     legend(figure, [axes])
     return figure

@@ -47,12 +47,15 @@ def draw_paths(axes: Any, result: LandscapeResult) -> None:
 
 
 def draw_marks(axes: Any, result: LandscapeResult, color: str) -> None:
-    """Mark the checkpoints on a profile, each with its name above it."""
+    """Mark the checkpoints on a profile, each with its name above it; of a line both its ends."""
     if result.path_x is None or result.path_loss is None:
         return
+    marks = list(zip(result.path_x, result.path_loss, result.path_names, strict=True))
+    if result.axes == "line" and result.path_x.all():  # none of them is the model
+        marks.insert(0, (0.0, result.center, result.tag or "the model"))
     axes.plot(
-        result.path_x,
-        result.path_loss,
+        [x for x, _, _ in marks],
+        [y for _, y, _ in marks],
         linestyle="none",
         marker="o",
         markersize=3.5,
@@ -60,7 +63,7 @@ def draw_marks(axes: Any, result: LandscapeResult, color: str) -> None:
         markeredgecolor="black",
         markeredgewidth=0.4,
     )
-    for x, y, name in zip(result.path_x, result.path_loss, result.path_names, strict=False):
+    for x, y, name in marks:
         if np.isfinite(y):
             axes.annotate(name, (x, y), (-3, 4), textcoords="offset points", ha="right", size=5.5)
 

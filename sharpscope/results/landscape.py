@@ -97,6 +97,13 @@ class LandscapeResult(Result):
         return float(grid[tuple(int(np.abs(axis).argmin()) for axis in axes)])
 
     @property
+    def axis_unit(self) -> str:
+        """What the numbers along the axes count."""
+        return (
+            "0 is the model, 1 the other one" if self.axes == "line" else "units of the direction"
+        )
+
+    @property
     def advice(self) -> str:
         """What the outcome means and what to change."""
         if self.outcome is Outcome.NOT_FINITE:

@@ -193,3 +193,27 @@ def test_the_caption_tells_what_was_left_out_and_how_the_axes_were_made():
     assert "BatchNorm statistics frozen." in told
     assert "1 point is not finite and left out." in told
     assert "logarithmic from 0.5 to 5.5" in told
+
+
+def test_both_ends_of_a_line_are_marked_and_its_axis_says_what_they_are():
+    where = np.array([-0.5, 0.0, 0.5, 1.0, 1.5])
+    line = a_landscape(
+        axes="line",
+        labels=("to masam",),
+        x=where,
+        y=None,
+        values=np.array([3.0, 1.0, 2.0, 1.5, 2.5]),
+        lengths=(1.0,),
+        curvatures=(None,),
+        runs=("run",),
+        path_names=("masam",),
+        path_x=np.array([1.0]),
+        path_run=np.array([0.0]),
+        path_loss=np.array([1.5]),
+        tag="late",
+    )
+    (axes,) = draw_landscape([line]).axes
+    assert [text.get_text() for text in axes.texts] == ["late", "masam"]
+    (marks,) = [one for one in axes.lines if one.get_marker() == "o"]
+    assert np.asarray(marks.get_xydata()).tolist() == [[0.0, 1.0], [1.0, 1.5]]
+    assert axes.get_xlabel() == "to masam (0 is the model, 1 the other one)"

@@ -214,7 +214,11 @@ def test_norms_that_are_called_otherwise_and_norms_that_cannot_be():
             model, list(subject.batches), loss=nn.functional.cross_entropy,
             encoders={"a": "a", "b": "b"},
         )  # fmt: skip
-        return Landscape(shape=(3,), statistics="recalibrated")(subject, "a")
+        before = photograph(model)
+        try:
+            return Landscape(shape=(3,), statistics="recalibrated")(subject, "a")
+        finally:
+            same(model, before)  # also where a norm fails in the middle of a pass
 
     assert np.isfinite(look(Named(4)).values).all()
     with pytest.raises(SubjectError, match=r"the statistics of a\.0\.norm cannot be taken anew, s"):

@@ -65,11 +65,11 @@ def test_a_layer_that_has_another_gradient_than_torchs_is_left_out_and_said(
     monkeypatch: pytest.MonkeyPatch,
 ):
     subject, loss = _measured(saving=False)
-    right = layers.Relu.backward
+    right: Any = layers.Relu.backward
     monkeypatch.setattr(
         layers.Relu,
         "backward",
-        staticmethod(lambda ctx, *g: 1.5 * right(ctx, *g)),  # type: ignore[operator]
+        staticmethod(lambda ctx, *g: 1.5 * right(ctx, *g)),
     )
     operator = HessianOperator(subject, "x")
     dense = Oracle(subject.model, operator.selection.names, loss).hessian()
@@ -92,8 +92,8 @@ class Convolutional(nn.Module):
         self.head = nn.Linear(3, 2)
         self.saving = saving
         for norm in (self.block[0], self.block[3]):
-            norm.running_mean.normal_()  # type: ignore[union-attr,operator]
-            norm.running_var.uniform_(0.5, 2)  # type: ignore[union-attr,operator]
+            norm.get_buffer("running_mean").normal_()
+            norm.get_buffer("running_var").uniform_(0.5, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, 1, H, W) to (N, 2)."""
