@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import OPERATOR, PATH, Request, measuring
+from sharpscope_cli.options import OPERATOR, PATH, RESUME, Request, measuring
 from sharpscope_cli.params import POSITIVE, count
 
 
@@ -38,7 +38,7 @@ from sharpscope_cli.params import POSITIVE, count
     help="Draw the densities into a .pdf, .svg, .png or .html, a panel for each encoder.",
 )
 @OPERATOR
-@measuring(budget_help="Products that may be spent; runs become shorter to keep to it.")
+@measuring(RESUME, budget_help="Products that may be spent; runs become shorter to keep to it.")
 def command(
     request: Request,
     steps: int,
@@ -52,28 +52,30 @@ def command(
     Prints the ends of the spectrum, the shares of its eigenvalues below 0 and near 0, and the
     trace, each with its standard error over runs; the density itself goes to --out and --figure.
     """
+    from sharpscope.estimators import SpectralDensity
     from sharpscope.measure import density
     from sharpscope.results import DensityResult
+    from sharpscope_cli.already import complete
     from sharpscope_cli.drawing import check_figure, draw
     from sharpscope_cli.measuring import measure_all, only_given, report
     from sharpscope_cli.render_density import show_densities
 
     check_figure(figure)
 
-    def measure(subject: Any, modality: str, watcher: Any) -> DensityResult:
-        return density(
-            subject,
-            modality,
-            operator=operator,
-            loss=request.loss,
-            watcher=watcher,
-            steps=steps,
-            runs=runs,
-            budget=request.budget,
-            seed=request.seed,
-            **only_given(sigma=sigma, max_seconds=request.max_seconds),
-        )
+    settings = only_given(
+        operator=operator,
+        steps=steps,
+        runs=runs,
+        sigma=sigma,
+        budget=request.budget,
+        seed=request.seed,
+        max_seconds=request.max_seconds,
+    )
 
-    results = measure_all(request, measure, stem="density", bound=True)
+    def measure(subject: Any, modality: str, watcher: Any) -> DensityResult:
+        return density(subject, modality, loss=request.loss, watcher=watcher, **settings)
+
+    told = complete(SpectralDensity, settings, operator=operator)
+    results = measure_all(request, measure, stem="density", bound=True, settings=told)
     drawn = draw(results, figure)
     report(request, results, lambda found: show_densities(found, quiet=request.quiet), drawn=drawn)

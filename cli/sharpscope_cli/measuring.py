@@ -1,13 +1,15 @@
 """What every measuring command does: each checkpoint, each encoder, one result at a time."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Result, check_writable, load, save_all
+from sharpscope.results.store import file_in
+from sharpscope_cli.already import already
 from sharpscope_cli.options import Request
 from sharpscope_cli.output import emit_json, emit_lines, own_stdout
 from sharpscope_cli.params import as_typed, device_named
@@ -28,6 +30,7 @@ def measure_all(
     check: Callable[["Selection"], None] = lambda _: None,
     together: Callable[["Subject", Sequence[str], Watch], dict[str, Measured] | None] | None = None,
     joined: Callable[[Sequence[str]], str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -40,6 +43,8 @@ def measure_all(
         together: Called with all modalities where none was named; returns their results, or None
             where one by one is cheaper.
         joined: Makes one name of all modalities where none was named.
+        settings: What results of this command are made with: with ``--resume`` those that are in
+            ``--out`` already are not measured again.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
@@ -67,12 +72,18 @@ def measure_all(
             for name in modalities:  # a wrong name costs nothing while nothing is measured
                 check(subject.select(name))
             prefix = f"{tag} · " if len(request.checkpoints) > 1 else ""
+            there = _there(request, stem, tag, subject, modalities, settings)
             found = None
-            if together is not None and not request.modalities and len(modalities) > 1:
+            several = not request.modalities and len(modalities) > 1
+            if together is not None and several and not there:
                 line.show(f"{tag}: one by one or in one sweep?")
                 watch = Watch(line, prefix + " and ".join(modalities), bound=bound)
                 found = together(subject, modalities, watch)
             for name in modalities:
+                if name in there:
+                    results.append(cast("Measured", there[name]))
+                    saved.append(_path(request, stem, tag, name))
+                    continue
                 watch = Watch(line, prefix + name, bound=bound)
                 measured = measure(subject, name, watch) if found is None else found[name]
                 result = replace(measured, tag=tag)
@@ -82,6 +93,32 @@ def measure_all(
                 elif request.out is not None:
                     saved += save_all([result], request.out, stem, taken=saved)
     return results
+
+
+def _there(
+    request: Request,
+    stem: str,
+    tag: str,
+    subject: "Subject",
+    modalities: Sequence[str],
+    settings: Mapping[str, Any] | None,
+) -> dict[str, Result]:
+    """Return what ``--out`` holds already of a checkpoint, where that is not measured again."""
+    if not request.resume or settings is None:
+        return {}
+    found = {
+        name: already(request, _path(request, stem, tag, name), subject, name, settings)
+        for name in modalities
+    }
+    return {name: result for name, result in found.items() if result is not None}
+
+
+def _path(request: Request, stem: str, tag: str, modality: str) -> Path:
+    """Return where a result goes under ``--out``."""
+    assert request.out is not None  # --resume without it is refused
+    if _into_file(request):
+        return request.out
+    return file_in(request.out, stem, tag, modality)
 
 
 def each_loaded(request: Request) -> Generator[tuple[Path, "Subject"]]:
@@ -103,8 +140,7 @@ def out_of(request: Request, stem: str, subject: "Subject", modality: str) -> Pa
         return request.out
     path = Path(subject.provenance["checkpoint"])
     tag = dict(zip(request.checkpoints, tags(request.checkpoints), strict=True)).get(path, "")
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in f"{stem}-{tag}-{modality}")
-    return request.out / f"{safe}.json"
+    return file_in(request.out, stem, tag, modality)
 
 
 def tags(paths: Sequence[Path]) -> list[str]:
@@ -205,6 +241,8 @@ def _begun(request: Request) -> Path | None:
 def _check_out(request: Request) -> None:
     """Prove that ``--out`` can be written before minutes are spent on what goes there."""
     if request.out is None:
+        if request.resume:
+            raise MisuseError("--resume goes on with what --out holds: name it")
         return
     if _into_file(request):
         _refuse_to_replace(request.out)

@@ -41,6 +41,7 @@ class Request:
     max_seconds: float | None = None
     memory: int | None = None
     joint: bool = False
+    resume: bool = False
 
     @property
     def single(self) -> bool:
@@ -167,8 +168,15 @@ REPLAY = click.option(
 )
 
 
+RESUME = click.option(
+    "--resume",
+    is_flag=True,
+    help="Leave out what --out holds already of the same checkpoints, data and settings.",
+)
+
+
 def measuring(
-    *,
+    *more: Decorator,
     rtol: float | None = None,
     rtol_help: str = "",
     budget_help: str | None = "Hessian-vector products that may be spent.",
@@ -176,6 +184,7 @@ def measuring(
     """Add checkpoints and the options of every command on encoders, passed on as a ``Request``.
 
     Args:
+        more: Options of the request that this command has as well.
         rtol: Default of ``--rtol``; None for a command that has no such target.
         rtol_help: What it says.
         budget_help: What ``--budget`` says; None for a command without products.
@@ -197,6 +206,7 @@ def measuring(
         SPEC,
         TRUST,
         out("Save the result as JSON; a folder where several results can come."),
+        *more,
     )
 
 

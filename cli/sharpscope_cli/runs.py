@@ -1,14 +1,10 @@
 """Checkpoints of runs: those that were kept on the way, and the one at the end."""
 
-import re
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-# How trainers name what they keep: late.epoch0010, epoch=3-step=120, step_500, checkpoint-500.
-_KEPT = re.compile(
-    r"(?P<run>.*?)[._-]?(?P<word>epoch|ep|step|iter|checkpoint|ckpt)[=_-]?(?P<number>\d+)"
-    r"(?:[-_]step=?(?P<step>\d+))?$"
-)
+from sharpscope.results.kept import kept
 
 
 def by_run(paths: Sequence[Path]) -> dict[Path, list[Path]]:
@@ -21,13 +17,10 @@ PosixPath('b.pt'): [PosixPath('b.epoch2.pt')]}
     """
     found: dict[Path, list[Path]] = {}
     for path in paths:
-        kept = _KEPT.match(path.stem)
-        name = (kept["run"] or kept["word"]) if kept else path.stem
-        last = path.with_name(f"{name}{path.suffix}")
+        last = path.with_name(f"{kept(path).run}{path.suffix}")
         found.setdefault(last, []).append(path)
-    return {last: sorted(run, key=_epoch) for last, run in found.items()}
+    return {last: sorted(run, key=_place) for last, run in found.items()}
 
 
-def _epoch(path: Path) -> tuple[float, int]:
-    kept = _KEPT.match(path.stem)
-    return (int(kept["number"]), int(kept["step"] or 0)) if kept else (float("inf"), 0)
+def _place(path: Path) -> tuple[float, int]:
+    return kept(path).number or (math.inf, 0)

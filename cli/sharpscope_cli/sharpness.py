@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from sharpscope.errors import MisuseError
-from sharpscope_cli.options import Request, measuring
+from sharpscope_cli.options import RESUME, Request, measuring
 from sharpscope_cli.params import POSITIVE, Registered, count
 
 # Which settings belong to which kind; one that was given to the other is refused.
@@ -73,7 +73,7 @@ CASES = {"worst": ("norm", "restarts", "iterations"), "average": ("draws",)}
     metavar="N",
     help="Of L-BFGS-B or of the ascent.  [default: 10 or 20, as published]",
 )
-@measuring(budget_help=None)
+@measuring(RESUME, budget_help=None)
 def command(request: Request, kind: str, iterations: int | None, **given: Any) -> None:
     """How far the loss rises around each encoder: Keskar's Q, or a ball.
 
@@ -82,7 +82,9 @@ def command(request: Request, kind: str, iterations: int | None, **given: Any) -
     taken batch by batch, so that --batch-size is the m of m-sharpness.
     """
     from sharpscope.measure import sharpness
+    from sharpscope.measure.sharpness import SHARPNESS
     from sharpscope.results import SharpnessResult
+    from sharpscope_cli.already import complete
     from sharpscope_cli.measuring import measure_all, only_given, report
     from sharpscope_cli.render_losses import show_sharpness
 
@@ -106,5 +108,6 @@ def command(request: Request, kind: str, iterations: int | None, **given: Any) -
             **settings,
         )
 
-    results = measure_all(request, measure, stem="sharpness")
+    told = complete(SHARPNESS[kind], {"seed": request.seed, **settings})
+    results = measure_all(request, measure, stem="sharpness", settings=told)
     report(request, results, lambda found: show_sharpness(found, quiet=request.quiet))

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import OPERATOR, Request, measuring
+from sharpscope_cli.options import OPERATOR, RESUME, Request, measuring
 from sharpscope_cli.params import Registered, count
 
 
@@ -49,7 +49,9 @@ from sharpscope_cli.params import Registered, count
     help="native, or pyhessian to reproduce what older papers used.",
 )
 @OPERATOR
-@measuring(rtol=0.02, rtol_help="Stop when the standard error is at most X times the trace.")
+@measuring(
+    RESUME, rtol=0.02, rtol_help="Stop when the standard error is at most X times the trace."
+)
 def command(
     request: Request,
     method: str | None,
@@ -64,8 +66,9 @@ def command(
     Prints the trace of the Hessian of the loss with respect to one encoder's parameters, its
     standard error over random probes, a 95 % interval, and its standard error over the data.
     """
-    from sharpscope.measure import swept, trace
+    from sharpscope.measure import TRACE_METHODS, swept, trace
     from sharpscope.results import TraceResult
+    from sharpscope_cli.already import complete
     from sharpscope_cli.measuring import measure_all, only_given, report
     from sharpscope_cli.render import show_traces
 
@@ -90,5 +93,15 @@ def command(
         return swept(subject, modalities, watcher=watcher, **settings)
 
     default = engine == "native" and method in (None, "hutch++") and rank is None
-    results = measure_all(request, measure, stem="trace", together=together if default else None)
+    name = method or "hutch++"
+    told = None
+    if engine == "native":
+        told = complete(TRACE_METHODS[name], settings | how, operator=operator, method=name)
+    results = measure_all(
+        request,
+        measure,
+        stem="trace",
+        together=together if default else None,
+        settings=told,
+    )
     report(request, results, lambda found: show_traces(found, quiet=request.quiet))

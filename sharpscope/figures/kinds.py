@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -231,6 +232,8 @@ def kind_of(results: Sequence[Record], kind: str | None = None, *, usual: bool =
     fitting = [name for name, reason in why.items() if reason is None]
     there = f"; they make {listed(fitting)}" if fitting else ""
     if kind is not None:
+        if Path(kind).suffix:
+            raise MisuseError(f"kind is what to draw; to save a figure as well, pass out={kind!r}")
         one_of("kind", kind, KINDS)
         if why[kind] is not None:
             raise MisuseError(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Record, Result, RunRecord
+from sharpscope.results.kept import kept
 
 METHOD_WORDS = {
     "joint": "joint",
@@ -26,7 +27,6 @@ SETTING_WORDS = {
     "weight_decay": "weight decay",
     "batch_size": "batch size",
 }
-_EPOCH = r"[._-]?epoch[=_-]?\d+"
 Some = TypeVar("Some", bound=Record)
 
 
@@ -152,8 +152,8 @@ def _made_from(tag: str, path: Path) -> bool:
     A number tells files of one name in one folder apart, and the epoch those of one run.
     """
     folder = f"(?:{re.escape(path.resolve().parent.name)}-)?"
-    pattern = rf"{folder}{re.escape(path.stem)}(?:{_EPOCH})?(?:-\d+)?"
-    return re.fullmatch(pattern, tag) is not None
+    pattern = rf"{folder}{re.escape(path.stem)}(?:-\d+)?"
+    return any(re.fullmatch(pattern, name) for name in (tag, kept(tag).run))
 
 
 def _folders(records: Sequence[Record]) -> dict[str, list[str]]:
@@ -172,8 +172,7 @@ def _folder(record: Result) -> str:
 
 def _from_file(record: Record) -> str:
     """Return the name of a file without the epoch in it."""
-    name = record.tag or "model"
-    return re.sub(_EPOCH, "", name) or name
+    return kept(record.tag or "model").run
 
 
 def _differing(

@@ -38,17 +38,22 @@ class Record:
         """Return the record under a name of its own, which tables and figures show."""
         return dataclasses.replace(self, tag=tag)
 
-    def draw(self, kind: str | None = None, **how: Any) -> Any:
+    def draw(self, kind: str | None = None, *, out: str | Path | None = None, **how: Any) -> Any:
         """Return the figure of this record; no model and no torch are needed.
 
         Args:
             kind: Which of several figures, as ``sharpscope figure --kind`` names them.
+            out: Where to save it as well, as PDF, SVG or PNG by the name.
             how: As for the function that draws it, such as ``width``.
 
         Raises:
-            MisuseError: If there is no such figure of it.
+            MisuseError: If there is no such figure of it, or it cannot be saved.
         """
-        return import_module("sharpscope.figures").draw([self], kind=kind, **how)
+        figures: Any = import_module("sharpscope.figures")
+        figure = figures.draw([self], kind=kind, **how)
+        if out is not None:
+            figures.save_figure(figure, out)
+        return figure
 
     def to_dict(self, *, arrays: bool = True) -> dict[str, Any]:
         """Return plain JSON types; not finite numbers become ``None``, as the outcome tells.

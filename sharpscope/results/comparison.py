@@ -221,6 +221,9 @@ class Comparison(Record):
             f"{len(self.differences)} differences beyond noise, {self.seconds:.1f} s)"
         )
 
+    def __str__(self) -> str:
+        return "\n".join([repr(self), *(f"  {told}" for told in self.sentences)])
+
     def _sentence(self, found: Difference) -> str:
         label = self.labels.get(found.quantity, found.quantity)
         several = f"mean {label}" if self.grouped and found.runs > 1 else label

@@ -53,14 +53,24 @@ def save_all(
     """
     paths: list[Path] = []
     for result in results:
-        name = "-".join(part for part in (stem, result.tag, result.modality) if part)
-        safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-        path = Path(folder) / f"{safe}.json"
+        path = first = file_in(folder, stem, result.tag, result.modality)
         number = 2
         while path in paths or path in taken:  # names may become equal when made safe
-            path, number = path.with_name(f"{safe}-{number}.json"), number + 1
+            path, number = first.with_name(f"{first.stem}-{number}.json"), number + 1
         paths.append(result.save(path))
     return paths
+
+
+def file_in(folder: str | Path, *parts: str | None) -> Path:
+    """Return the file in a folder that is named after these parts.
+
+    Example:
+        >>> file_in("results", "trace", "late", "cxr+ehr").name
+        'trace-late-cxr_ehr.json'
+    """
+    name = "-".join(part for part in parts if part)
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+    return Path(folder) / f"{safe}.json"
 
 
 def load(path: str | Path) -> Record:

@@ -15,7 +15,8 @@ _SHARED = {
     "joint", "cross", "shared", "common", "multimodal", "mm", "head", "heads", "classifier",
     "classifiers", "clf", "cls", "fc", "linear", "dense", "final", "out", "output", "logit",
     "logits", "predictor", "prediction", "decoder", "criterion", "loss", "losses", "metric",
-    "metrics", "temperature", "scale", "norm", "ln", "bn",
+    "metrics", "temperature", "scale", "norm", "ln", "bn", "aux", "auxiliary", "uni", "unimodal",
+    "readout", "probe", "probes", "task",
 }
 # Words that say what a part is and not what it sees.
 _GENERIC = {

@@ -10,6 +10,7 @@ from torch import nn
 
 from sharpscope.checks import at_least
 from sharpscope.errors import SpecError
+from sharpscope.results.kept import kept
 from sharpscope.subject.checkpoints import Checkpoint, read_checkpoint
 from sharpscope.subject.choice import code_folder, resolve_spec
 from sharpscope.subject.sources import RecipeSource, Source, SpecSource
@@ -80,11 +81,14 @@ def load_model(
         )
     if checkpoint.unpickled:
         notes = (*notes, "The checkpoint was trusted: its pickle was run.")
+    epoch = kept(checkpoint.path).epoch if checkpoint.epoch is None else None
+    if epoch is not None:
+        notes = (*notes, f"The file stores no epoch: {epoch} is from its name.")
     facts: dict[str, Any] = {
         "checkpoint": str(checkpoint.path),
         "checkpoint_sha256": checkpoint.sha256,
         "checkpoint_kind": checkpoint.kind,
-        "epoch": checkpoint.epoch,
+        "epoch": checkpoint.epoch if epoch is None else epoch,
         "metrics": checkpoint.metrics,
         **source.facts(),
         "notes": list(notes),
@@ -148,6 +152,11 @@ def load_subject(
             'modality = "module path" for each'
         )
     losses = loaded.source.losses()
+    asked = {
+        "samples": samples,
+        "batch_size": batch_size,
+        "dtype": None if dtype is None else str(dtype),
+    }
     name, batches = loaded.source.batches(split, batch_size)
     return Subject(
         loaded.model,
@@ -158,6 +167,6 @@ def load_subject(
         dtype=dtype,
         replay=replay,
         memory=memory,
-        provenance={**loaded.provenance, "split": name},
+        provenance={**loaded.provenance, "split": name, "asked": asked},
         **losses,
     )

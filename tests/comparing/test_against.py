@@ -34,6 +34,7 @@ def test_a_clear_difference_is_told_in_words():
     assert abs(errors[0] - errors[1]) < one.probe_error < sum(e**2 for e in errors) ** 0.5
     assert [entry.train_loss for entry in found.entries] == [0.5, 0.55]
     assert repr(found) == ("Comparison(masam with late: 1 of 1 differences beyond noise, 24.7 s)")
+    assert str(found) == f"{found!r}\n  {sentence}"  # what print shows has the numbers
 
 
 def test_a_small_difference_is_within_noise():

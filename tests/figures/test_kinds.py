@@ -102,6 +102,13 @@ def test_a_record_draws_its_usual_figure_or_the_one_named():
     assert a_trace().draw(width="column").get_size_inches()[0] == WIDTHS["column"]
 
 
+def test_a_record_saves_its_figure(tmp_path: Path):
+    a_landscape().draw(out=tmp_path / "plane.png")
+    assert (tmp_path / "plane.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(MisuseError, match=r"to save a figure as well, pass out='plane.png'"):
+        a_landscape().draw("plane.png")
+
+
 def test_what_makes_no_figure():
     with pytest.raises(MisuseError, match="there is no result to draw"):
         draw([])

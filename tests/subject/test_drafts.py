@@ -26,7 +26,10 @@ GUESSES: list[tuple[list[str], dict[str, list[str]]]] = [
         {"ehr": ["ehr_model"], "cxr": ["cxr_model_spec", "cxr_proj"]},
     ),
     (
-        ["encoders.cxr.conv1", "encoders.ehr.0", "fusion.linear", "heads.cxr", "heads.ehr"],
+        [
+            *("encoders.cxr.conv1", "encoders.ehr.0", "fusion.linear", "heads.cxr", "heads.ehr"),
+            *("aux_ehr.fc", "unimodal.cxr", "probes.ehr"),
+        ],
         {"cxr": ["encoders.cxr"], "ehr": ["encoders.ehr"]},
     ),
     (

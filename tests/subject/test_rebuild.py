@@ -102,6 +102,14 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     sys.modules.pop(module)
 
 
+def test_an_epoch_that_only_the_name_tells(foreign: Foreign):
+    path = foreign.folder / "ep7.pt"
+    torch.save(foreign.model.state_dict(), path)
+    subject = load_subject(path, foreign.spec)
+    assert subject.provenance["epoch"] == 7
+    assert "The file stores no epoch: 7 is from its name." in subject.notes
+
+
 def loss_of(model: nn.Module, batches: Any) -> float:
     """Return the mean cross entropy over all items, written out."""
     total = sum(F.cross_entropy(model(*b[:-1]), b[-1], reduction="sum").item() for b in batches)
@@ -125,6 +133,7 @@ def test_a_foreign_checkpoint_becomes_the_subject_it_was(foreign: Foreign):
     assert subject.select("ehr").dim == 16
     facts = subject.provenance
     assert (facts["split"], facts["spec"], facts["epoch"]) == ("test", str(foreign.spec), 3)
+    assert not any("from its name" in note for note in subject.notes)
     assert facts["spec_sha256"] == read_spec(foreign.spec).sha256
     assert len(facts["checkpoint_sha256"]) == 64
 
