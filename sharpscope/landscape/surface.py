@@ -258,7 +258,7 @@ class Landscape:
             "span": span,
             "loss": loss,
             "data": points.census.fingerprint,
-            "center": points.census.loss_value,
+            "center": _repeatable(points.census.loss_value, points.subject.device.type),
             "modality": points.selection.name,
             "directions": fingerprint(frame.directions),
             "grid": [axis.tolist() for axis in grid],
@@ -269,6 +269,11 @@ class Landscape:
             "max_seconds": None,
             "keep_directions": None,
         }
+
+
+def _repeatable(loss: float, device: str) -> float:
+    """Return a loss to the digits that a second run on the same device gives again."""
+    return loss if device == "cpu" else float(f"{loss:.3g}")
 
 
 def _statistics(points: Points) -> str:
