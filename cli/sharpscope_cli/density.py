@@ -29,7 +29,7 @@ from sharpscope_cli.params import POSITIVE, count
     type=POSITIVE,
     metavar="X",
     help="Width of the Gaussian that smooths, in the unit of the eigenvalues.  "
-    "[default: 0.16 % of their range]",
+    "[default: 0.64 / steps of their range]",
 )
 @click.option(
     "--figure",

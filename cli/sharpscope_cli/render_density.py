@@ -23,7 +23,8 @@ from sharpscope_cli.render import (
 MEANING = (
     "± is one standard error over runs. λ is given by Ritz values, which lie inside the spectrum. "
     "below 0: share of the eigenvalues that are negative by more than a thousandth of the largest "
-    "|λ|; near 0: that are at most a hundredth of it. "
+    "|λ|; near 0: that are at most a hundredth of it; from what it is at least to what it is at "
+    "most, since a quadrature does not tell close eigenvalues apart: more --steps help. "
 )
 
 
@@ -55,16 +56,12 @@ def _end(result: DensityResult, value: float | None) -> str:
     return within(value, max(abs(result.largest), abs(result.smallest)) * 1e-3, 4)
 
 
-def _percent(value: float | None, error: float | None) -> str:
-    return ABSENT if value is None or error is None else with_error(100 * value, 100 * error)
-
-
 def _facts(result: DensityResult) -> list[tuple[str, str]]:
     return [
         ("λ_min", _end(result, result.smallest)),
         ("λ_max", _end(result, result.largest)),
-        ("below 0", f"{_percent(result.negative, result.negative_error)} %"),
-        ("near 0", f"{_percent(result.near_zero, result.near_zero_error)} %"),
+        ("below 0", f"{result.percent('negative')} %"),
+        ("near 0", f"{result.percent('near_zero')} %"),
         ("trace", with_error(result.trace, result.trace_error)),
         ("data error", significant(result.data_error, 2) if result.data_error else ABSENT),
         ("smoothed by", f"a Gaussian of σ = {significant(result.sigma, 2)}"),
@@ -78,8 +75,8 @@ def _row(result: DensityResult, results: Sequence[DensityResult]) -> list[str]:
         *name_cells(result, results),
         _end(result, result.smallest),
         _end(result, result.largest),
-        _percent(result.negative, result.negative_error),
-        _percent(result.near_zero, result.near_zero_error),
+        result.percent("negative"),
+        result.percent("near_zero"),
         with_error(result.trace, result.trace_error),
         *cost_cells(result, results),
     ]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
 from sharpscope.figures.alike import check_alike, matrix_of
-from sharpscope.figures.captions import caption, data_of, methods_of, seeds_of, spanned
+from sharpscope.figures.captions import caption, data_of, methods_of, said, seeds_of, spanned
 from sharpscope.figures.naming import each_named, modalities_of
 from sharpscope.figures.panels import SIDE_BY_SIDE, legend
 from sharpscope.figures.style import COLORS, LINES, WIDTHS, looks
@@ -76,7 +76,7 @@ def floor_of(results: Sequence[DensityResult]) -> float:
 def caption_density(results: Sequence[DensityResult]) -> str:
     """Return what the figure shows, with units and settings."""
     shown = [result for result in results if len(result.grid)]
-    low = [result.negative for result in shown if result.negative is not None]
+    low = [f"{result.percent('negative')} %" for result in shown if result.negative is not None]
     return caption(
         f"Spectral density of each encoder's {matrix_of(shown[0])}: {data_of(shown)}",
         f"stochastic Lanczos quadrature, {spanned(r.runs for r in shown)} random starts of "
@@ -86,7 +86,7 @@ def caption_density(results: Sequence[DensityResult]) -> str:
         f"the scale is logarithmic from {floor_of(shown):.1g}; a single eigenvalue is expected "
         "above it",
         methods_of(shown),
-        f"share of eigenvalues below -|λ|_max / 1000: {spanned(low, '.1%')}" if low else "",
+        f"share of eigenvalues below -|λ|_max / 1000: {said(low)}" if low else "",
         seeds_of(shown),
     )
 

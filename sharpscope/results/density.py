@@ -9,6 +9,8 @@ from sharpscope.results.outcome import Outcome
 from sharpscope.results.record import Result, significant, within
 from sharpscope.results.trace import with_error
 
+_APART = 0.05  # percent within which two bounds are one number
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DensityResult(Result):
@@ -29,8 +31,12 @@ class DensityResult(Result):
         negative: Share of the eigenvalues that are below 0 by more than a thousandth of the
             largest ``|λ|``; closer to 0 a sign may be rounding.
         negative_error: Its standard error over runs.
+        negative_bounds: What that share can be at least and at most: a quadrature counts all
+            eigenvalues that it does not tell apart to one side, in every run alike. One standard
+            error is added on both sides.
         near_zero: Share of the eigenvalues that are at most a hundredth of the largest ``|λ|``.
         near_zero_error: Its standard error over runs.
+        near_zero_bounds: What that share can be at least and at most.
     """
 
     schema: ClassVar[str] = "sharpscope/density"
@@ -48,8 +54,10 @@ class DensityResult(Result):
     data_error: float | None
     negative: float | None
     negative_error: float | None
+    negative_bounds: tuple[float, float] | None
     near_zero: float | None
     near_zero_error: float | None
+    near_zero_bounds: tuple[float, float] | None
 
     @property
     def advice(self) -> str:
@@ -69,6 +77,21 @@ class DensityResult(Result):
     def steps(self) -> int:
         """Lanczos steps of the longest run."""
         return self.nodes.shape[1] if self.nodes.ndim == 2 else 0
+
+    def percent(self, share: str) -> str:
+        """Return a share in percent as people read it: its bounds, where they are apart.
+
+        Args:
+            share: ``negative`` or ``near_zero``.
+        """
+        value, bounds = getattr(self, share), getattr(self, f"{share}_bounds")
+        if value is None or bounds is None:
+            return "not finite"
+        error = getattr(self, f"{share}_error")
+        low, high = (100 * end for end in bounds)
+        if high - low <= 2 * max(100 * error, _APART):
+            return with_error(100 * value, 100 * error)
+        return f"{low:.3g} to {high:.3g}"
 
     def __repr__(self) -> str:
         if self.largest is None or self.smallest is None:

@@ -116,7 +116,7 @@ def spectral_share(name: str) -> Find:
         if isinstance(result, DensityResult):
             value, error = getattr(result, name), getattr(result, f"{name}_error")
             value, error = (None if part is None else 100 * part for part in (value, error))
-            yield measure(result.modality, value, error)
+            yield measure(result.modality, value, error, text=result.percent(name))
 
     return find
 

@@ -93,13 +93,14 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(
         key="negative", group="Spectrum", head="below 0, %",
         formula="100 #{λ < −|λ|_max / 1000} / n",
-        meaning="Share of the eigenvalues that are clearly negative.",
+        meaning="Share of the eigenvalues that are clearly negative, at least to at most: a "
+        "quadrature does not tell close eigenvalues apart.",
         error="one standard error over runs", find=spectral_share("negative"),
     ),
     Quantity(
         key="near_zero", group="Spectrum", head="near 0, %",
         formula="100 #{|λ| ≤ |λ|_max / 100} / n",
-        meaning="Share of the directions in which the loss is nearly flat.",
+        meaning="Share of the directions in which the loss is nearly flat, at least to at most.",
         error="one standard error over runs", find=spectral_share("near_zero"),
     ),
     Quantity(

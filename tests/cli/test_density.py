@@ -11,7 +11,7 @@ FAST = ("--samples", "64", "--steps", "6", "--runs", "3")
 
 def test_text_of_one_encoder(ours: Path) -> None:
     text = done("density", ours, "--modality", "mor", *FAST)
-    assert re.search(r"^  below 0 +[\d.]+ ± [\d.]+ %$", text, re.MULTILINE), text
+    assert re.search(r"^  below 0 +[\d.]+ to [\d.]+ %$", text, re.MULTILINE), text
     assert re.search(r"^  runs +3 of 6 steps$", text, re.MULTILINE)
     assert re.search(r"^  smoothed by +a Gaussian of σ = [\d.e-]+$", text, re.MULTILINE)
     assert "Ritz values, which lie inside the spectrum" in " ".join(text.split())

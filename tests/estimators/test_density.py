@@ -10,10 +10,12 @@ import torch
 import sharpscope as ss
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Hutchinson, SpectralDensity
+from sharpscope.estimators.statistics import Spread
 from sharpscope.operators import DenseOperator, HessianOperator
 from sharpscope.results import Outcome
 from sharpscope.streams import rademacher, stream
 from tests.problems import PROBLEMS, build, oracle_of, subject_of
+from tests.results.makers import a_density
 
 
 def matrix(values: np.ndarray, seed: int = 0) -> torch.Tensor:
@@ -64,9 +66,65 @@ def test_its_trace_is_the_one_of_its_probes():
         for v in (rademacher(len(a), stream(0, "density", run)).double() for run in range(12))
     ]
     assert found.trace == pytest.approx(np.mean(values))
-    assert found.trace_error == pytest.approx(np.std(values, ddof=1) / math.sqrt(12))
+    starts = [rademacher(len(a), stream(0, "density", run)).double() for run in range(12)]
+    spread = Spread(rademacher=True)
+    spread.add(torch.stack(starts, 1), torch.stack([a @ v for v in starts], 1))
+    images = math.sqrt(spread.variance() / 12)
+    assert found.trace_error == pytest.approx(max(np.std(values, ddof=1) / math.sqrt(12), images))
     plain = Hutchinson(probes=400)(DenseOperator(a)).value
     assert plain == pytest.approx(SPECTRUM.sum(), rel=0.1)
+
+
+SMALL_BULK = np.concatenate([np.linspace(-4e-3, 6e-3, 600), [1.0, 0.4, 0.2, -0.1]])
+
+
+@pytest.mark.parametrize("steps", [4, 8, 16, 32, 64])
+@pytest.mark.parametrize("spectrum", [SPECTRUM, SMALL_BULK])
+def test_bounds_of_shares_hold_what_one_node_counts_to_one_side(spectrum: np.ndarray, steps: int):
+    """Nodes of the bulk fall on one side of a threshold in every run: their spread sees nothing."""
+    most = abs(spectrum).max()
+    below, near = (spectrum < -1e-3 * most).mean(), (abs(spectrum) <= 1e-2 * most).mean()
+    blind = 0
+    for seed in range(6):
+        settings = SpectralDensity(steps=steps, runs=4, seed=seed)
+        found = settings(DenseOperator(matrix(spectrum)))
+        for name, true in (("negative", below), ("near_zero", near)):
+            value, error = getattr(found, name), getattr(found, f"{name}_error")
+            low, high = getattr(found, f"{name}_bounds")
+            assert low <= value <= high
+            # Of the noise of the starts one standard error is in the bounds; three must hold.
+            assert low - 2 * error - 0.01 <= true <= high + 2 * error + 0.01
+            blind += abs(value - true) > 5 * error + 0.01
+    if spectrum is SMALL_BULK and steps == 8:
+        assert blind  # which is why the bounds are there
+
+
+def test_bounds_meet_where_nodes_are_eigenvalues():
+    found = SpectralDensity(steps=60, runs=4)(DenseOperator(torch.diag(torch.arange(-3.0, 5.0))))
+    assert found.negative_bounds is not None
+    assert found.negative_error is not None
+    low, high = found.negative_bounds
+    assert high - low == pytest.approx(2 * found.negative_error, abs=1e-6)
+    assert found.percent("negative") == "37.5 ± 0"
+
+
+def test_text_of_a_share_is_its_bounds_where_they_are_apart():
+    assert a_density().percent("negative") == "5 to 80"
+    assert a_density().percent("near_zero") == "0 ± 0"
+    none = a_density(negative=None, negative_bounds=None)
+    assert none.percent("negative") == "not finite"
+
+
+def test_the_error_of_a_skewed_trace_is_not_that_of_lucky_starts():
+    """One large eigenvalue rules: few forms often agree by luck, their images know better."""
+    spectrum = np.concatenate([[46.0], np.linspace(0, 0.2, 140)])
+    operator, covered = DenseOperator(matrix(spectrum)), 0
+    for seed in range(60):
+        found = SpectralDensity(steps=3, runs=8, seed=seed)(operator)
+        assert found.trace is not None
+        assert found.trace_error is not None
+        covered += abs(found.trace - spectrum.sum()) <= 2.4 * found.trace_error
+    assert covered >= 53  # of 60, where 57 are meant; with the spread of the forms alone fewer
 
 
 def test_a_recurrence_that_closes_is_exact():

@@ -117,8 +117,10 @@ def a_density(**changes: Any) -> DensityResult:
         "data_error": 9.0,
         "negative": 0.65,
         "negative_error": 0.15,
+        "negative_bounds": (0.05, 0.8),
         "near_zero": 0.0,
         "near_zero_error": 0.0,
+        "near_zero_bounds": (0.0, 0.0),
     }
     return DensityResult(**(COMMON | own | changes))
 
