@@ -15,8 +15,9 @@ from sharpscope.comparing.sources import (
     named_apart,
     read_results,
 )
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SharpscopeError
 from sharpscope.results import LandscapeResult, Result, load
+from sharpscope.results.kept import kept
 from sharpscope_cli.options import Request
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def sources(
         }
     if len(everything) < 2:
         raise MisuseError(f"compare needs at least two checkpoints; got {everything[0]} alone")
+    if request.spec is None:  # a spec wins over the recipes in the files
+        _check_different(everything)
     found = measured(request, everything, measures or _DEFAULT, match=match)
     if not named:
         return [result for path in everything for result in found[path]]
@@ -207,10 +210,41 @@ def _epoch(subject: "Subject") -> int:
 def _names(chosen: Mapping[Path, Sequence[Path]], names: Sequence[str]) -> list[str]:
     """Return a tag for each file: that of its run, with the epoch it was kept after."""
     return [
-        name + file.stem.removeprefix(path.stem)
+        name if file == path and len(several) == 1 else _tag(name, file)
         for name, (path, several) in zip(names, chosen.items(), strict=True)
         for file in several
     ]
+
+
+def _tag(name: str, file: Path) -> str:
+    epoch = kept(file).epoch
+    return name if epoch is None else f"{kept(name).run}.epoch{epoch:04d}"
+
+
+def _check_different(paths: Sequence[Path]) -> None:
+    """Refuse one checkpoint twice, and those whose recipes have no data in common.
+
+    Raises:
+        MisuseError: If there are any.
+    """
+    from sharpscope.subject.checkpoints import read_checkpoint
+
+    trained: dict[str, Path] = {}
+    for number, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise MisuseError(f"{path} is named twice: a comparison needs different checkpoints")
+        try:
+            recipe = read_checkpoint(path).recipe
+        except SharpscopeError:  # told where it is measured, which knows whether it is trusted
+            continue
+        if recipe is not None:
+            trained.setdefault(f"{recipe['dataset']}:{recipe['preset']}", path)
+    if len(trained) > 1:
+        (one, path), (other, second) = list(trained.items())[:2]
+        raise MisuseError(
+            f"{path} was trained on {one} and {second} on {other}: models of other data have "
+            "nothing to compare"
+        )
 
 
 def _measure(request: Request, name: str) -> Callable[..., Any]:

@@ -29,7 +29,7 @@ def check_figure(path: Path | None, *, grids: bool = False) -> None:
     from sharpscope.figures.saving import check_format
     from sharpscope.results import check_writable
 
-    check_writable(check_format(path))
+    check_writable(check_format(path, grids=grids))
 
 
 def draw(results: Sequence[Any], path: Path | None) -> Path | None:

@@ -183,4 +183,5 @@ def between(request: Request, axes: str) -> tuple[Request, dict[str, list[Any]]]
         title: [source(path) for path in run]
         for title, run in zip(titles, runs.values(), strict=True)
     }
-    return replace(request, checkpoints=paths[-1:]), through
+    last = next(reversed(runs.values()))[-1]  # a glob's last file need not be the latest
+    return replace(request, checkpoints=(last,)), through

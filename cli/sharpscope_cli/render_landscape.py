@@ -27,7 +27,7 @@ def show_landscapes(results: Sequence[LandscapeResult], *, quiet: bool = False) 
         ("center", "right"),
         ("least", "right"),
         ("largest", "right"),
-        ("reach", "right"),
+        ("reach of x" if len(first.labels) > 1 else "reach", "right"),
         ("curvature", "right"),
         *([(first.metric, "right")] if first.metric else []),
         ("seconds", "right"),

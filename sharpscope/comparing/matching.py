@@ -4,9 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sharpscope.comparing.runs import KEPT, Checkpoint, Run
+from sharpscope.comparing.runs import Checkpoint, Run
 from sharpscope.errors import MisuseError
 from sharpscope.results.comparison import Match
+from sharpscope.results.kept import kept
 from sharpscope.results.record import significant
 
 
@@ -70,7 +71,7 @@ def run_of(name: str) -> str:
         >>> run_of("late-s1.epoch0010")
         'late-s1'
     """
-    return KEPT.sub("", name)
+    return kept(name).run
 
 
 def matched(groups: Mapping[str, Sequence[Checkpoint]]) -> tuple[dict[str, list[Run]], float]:
@@ -82,14 +83,14 @@ def matched(groups: Mapping[str, Sequence[Checkpoint]]) -> tuple[dict[str, list[
     Raises:
         MisuseError: If a loss is not of the train split, or no loss is common.
     """
-    kept = {
+    courses = {
         (group, run): _course(run, found)
         for group, checkpoints in groups.items()
         for run, found in _by_run(checkpoints).items()
     }
-    target = common_loss([course for course, _ in kept.values()])
+    target = common_loss([course for course, _ in courses.values()])
     runs: dict[str, list[Run]] = {group: [] for group in groups}
-    for (group, _), (course, found) in kept.items():
+    for (group, _), (course, found) in courses.items():
         runs[group].append(_run(group, course, found, target))
     return runs, target
 
@@ -116,7 +117,7 @@ def _course(run: str, checkpoints: Sequence[Checkpoint]) -> tuple[Course, list[C
                 "not: leave it out"
             )
         # The last kept checkpoint and the final one are of the same epoch.
-        if checkpoint.epoch not in epochs or KEPT.search(checkpoint.name):
+        if checkpoint.epoch not in epochs or kept(checkpoint.name).number:
             epochs[checkpoint.epoch] = checkpoint
     ordered = sorted(epochs)
     found = [epochs[epoch] for epoch in ordered]

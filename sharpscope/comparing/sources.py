@@ -11,6 +11,7 @@ from sharpscope.comparing.runs import KEPT
 from sharpscope.errors import MisuseError
 from sharpscope.results import Result, load
 from sharpscope.results.base import Record
+from sharpscope.results.kept import kept
 
 _WILD = frozenset("*?[")
 # A pattern that means kept epochs, whose number may hold wildcards.
@@ -41,17 +42,23 @@ def kept_of(path: Path) -> list[Path]:
     Raises:
         MisuseError: If none was kept.
     """
+    run = kept(path).run
     found = sorted(
-        one
-        for one in path.parent.glob(f"{glob.escape(path.stem)}.epoch*{path.suffix}")
-        if KEPT.search(one.stem)
+        (one for one in path.parent.glob(f"*{path.suffix}") if _epoch_of(one, run) is not None),
+        key=lambda one: _epoch_of(one, run) or 0,
     )
     if not found:
         raise MisuseError(
             f"no checkpoint was kept on the way to {path}: train with --keep-every 1, which leaves "
             f"{path.stem}.epoch0001{path.suffix} and so on beside it"
         )
-    return [*found, path]
+    return found if path in found else [*found, path]
+
+
+def _epoch_of(path: Path, run: str) -> int | None:
+    """Return the epoch in the name of a checkpoint of a run; None of another run's."""
+    found = kept(path)
+    return found.epoch if found.run == run else None
 
 
 def grouped(assignments: Iterable[tuple[str, str]]) -> dict[str, list[Path]]:

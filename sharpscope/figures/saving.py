@@ -84,15 +84,19 @@ def _save_paper(figure: Figure, path: Path) -> Path:
     return path
 
 
-def check_format(path: str | Path) -> Path:
+def check_format(path: str | Path, *, grids: bool = True) -> Path:
     """Return the path if a figure can have its format.
+
+    Args:
+        path: The file.
+        grids: Whether those that hold the grid of a landscape are meant as well.
 
     Raises:
         MisuseError: If it cannot.
     """
-    path = Path(path)
-    if path.suffix[1:].lower() not in FORMATS:
+    path, formats = Path(path), FORMATS if grids else (*PAPER, "html")
+    if path.suffix[1:].lower() not in formats:
         raise MisuseError(
-            f"a figure's file must end in {listed([f'.{kind}' for kind in FORMATS])}; got {path}"
+            f"a figure's file must end in {listed([f'.{kind}' for kind in formats])}; got {path}"
         )
     return path

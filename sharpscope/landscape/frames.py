@@ -118,9 +118,11 @@ def _eigen(subject: Subject, selection: Selection, count: int, loss: str, seed: 
     vectors = [torch.from_numpy(v).double() for v in found.vectors[:count]]
     labels = tuple(f"eigenvector {n + 1}" for n in range(count))
     worst = max(found.residuals[:count])
-    if found.outcome is Outcome.CONVERGED:
-        return Frame(vectors, labels)
-    return Frame(vectors, labels, (f"The eigenvectors have residuals up to {worst:.1e}.",))
+    values = ", ".join(found.shown(value) for value in found.eigenvalues[:count])
+    notes = [f"The eigenvalues along the axes are {values}."]
+    if found.outcome is not Outcome.CONVERGED:
+        notes.append(f"The eigenvectors have residuals up to {worst:.1e}.")
+    return Frame(vectors, labels, tuple(notes))
 
 
 def _encoders(subject: Subject, selection: Selection, drawing: Drawing) -> Frame:

@@ -15,7 +15,7 @@ class Kept(NamedTuple):
     """What the name of a checkpoint tells.
 
     Attributes:
-        run: What its run is called: the name without what numbers the checkpoint.
+        run: What its run is called: the name without what numbers the checkpoint, or the folder.
         number: Epoch or step, with the step within that epoch; None of a name without a number.
         epoch: The number where the name calls it an epoch.
     """
@@ -29,8 +29,8 @@ def kept(name: str | Path) -> Kept:
     """Return what a checkpoint's file name, or its tag, tells of the run that it was kept of.
 
     Example:
-        >>> kept("runs/late.epoch0010.pt"), kept("step_500.ckpt").epoch, kept("best.pt").number
-        (Kept(run='late', number=(10, 0), epoch=10), None, None)
+        >>> kept("runs/late.epoch0010.pt"), kept("runs/a/ep3.pt").run, kept("best.pt").number
+        (Kept(run='late', number=(10, 0), epoch=10), 'a', None)
     """
     path = Path(name)
     # A tag has no suffix: what follows its point may be the number itself.
@@ -39,7 +39,8 @@ def kept(name: str | Path) -> Kept:
         return Kept(path.stem if path.suffix in _SUFFIXES else path.name, None, None)
     number = int(found["number"]), int(found["step"] or 0)
     epoch = number[0] if found["word"].startswith("ep") else None
-    return Kept(found["run"] or found["word"], number, epoch)
+    # A name that is a number and nothing else leaves the run's to the folder.
+    return Kept(found["run"] or path.parent.name or found["word"], number, epoch)
 
 
 _SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")

@@ -55,7 +55,7 @@ def check_file(path: Path) -> None:
         folder = path.parent
         if not folder.is_dir():
             raise MisuseError(f"no such file: {path}; there is no folder {folder}")
-        names = [entry.name for entry in folder.iterdir()]
+        names = [entry.name for entry in folder.iterdir() if entry.suffix in SUFFIXES]
         raise MisuseError(f"no such file: {path}{nearest(path.name, names)}")
     if path.stat().st_size == 0:
         raise CheckpointError(

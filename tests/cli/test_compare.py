@@ -164,6 +164,30 @@ def test_equal_train_loss(runs: Path) -> None:
     assert "no checkpoint was kept on the way to alone.pt: train with --keep-every 1" in line
 
 
+def test_equal_train_loss_of_checkpoints_with_other_names(runs: Path, tmp_path: Path) -> None:
+    for run_, name in (("late-s1", "a"), ("sam-s1", "b")):
+        (tmp_path / name).mkdir()
+        for epoch in (1, 2, 3):
+            kept = runs / f"{run_}.epoch{epoch:04d}.pt"
+            shutil.copy(kept, tmp_path / name / f"ep{epoch}.pt")
+    asked = ("--match", "train-loss", *FEW, "--measure", "trace", "--modality", "mor")
+    found = read_json("compare", "a/ep3.pt", "b/ep3.pt", *asked)
+    ours = read_json("compare", runs / "late-s1.pt", runs / "sam-s1.pt", *asked)
+    assert found["train_loss"] == pytest.approx(ours["train_loss"])
+    assert [m["epochs"] for m in found["matches"]] == [m["epochs"] for m in ours["matches"]]
+    assert [e["value"] for e in found["entries"]] == pytest.approx(
+        [e["value"] for e in ours["entries"]]
+    )
+
+
+def test_models_of_other_data_are_refused_at_once(runs: Path, tmp_path: Path) -> None:
+    recipe = parse_recipe("mfeat:fou+kar", method="late", epochs=1, settings={"width": "4"})
+    other = save_checkpoint(tmp_path / "other.pt", train(recipe))
+    line = failed("compare", runs / "late-s1.pt", other, *FEW, code=2)
+    assert "was trained on mfeat:fou+mor and " in line
+    assert "on mfeat:fou+kar: models of other data have nothing to compare" in line
+
+
 def test_gap_and_sharpness(runs: Path) -> None:
     one, other = runs / "late-s1.pt", runs / "sam-s1.pt"
     few = ("--samples", "32", "--modality", "mor")
@@ -217,6 +241,10 @@ def test_what_cannot_be_compared(runs: Path, tmp_path: Path) -> None:
         (
             failed("compare", one, other, "--keep", "x.json", code=2),
             "--keep x.json names a file and several results come: name a folder, such as x/",
+        ),
+        (
+            failed("compare", one, f"{one.parent}/./{one.name}", code=2),
+            "is named twice: a comparison needs different checkpoints",
         ),
     ):
         assert told in line

@@ -28,6 +28,10 @@ from sharpscope_cli.runs import by_run
                 "checkpoint.pt": ["checkpoint-9.pt"],
             },
         ),
+        (
+            ["a/ep12.pt", "a/ep3.pt", "b/ep8.pt"],
+            {"a/a.pt": ["a/ep3.pt", "a/ep12.pt"], "b/b.pt": ["b/ep8.pt"]},
+        ),
         (["l-s1.pt", "l-s2.pt"], {"l-s1.pt": ["l-s1.pt"], "l-s2.pt": ["l-s2.pt"]}),
         (["x/a.ep1.pt", "y/a.ep1.pt"], {"x/a.pt": ["x/a.ep1.pt"], "y/a.pt": ["y/a.ep1.pt"]}),
     ],

@@ -60,6 +60,16 @@ def test_kept_checkpoints_of_a_run():
         kept_of(Path("late-s2.pt"))
 
 
+def test_kept_checkpoints_that_are_named_otherwise(tmp_path: Path):
+    for name in ("a/ep1.pt", "a/ep10.pt", "a/ep2.pt", "a/best.pt", "n_ep1.pt", "n_step2.pt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    kept = [path.name for path in kept_of(tmp_path / "a/ep2.pt")]
+    assert kept == ["ep1.pt", "ep2.pt", "ep10.pt"]
+    alone = [path.name for path in kept_of(tmp_path / "n_ep1.pt")]
+    assert alone == ["n_ep1.pt"]  # steps are no epochs
+
+
 def test_groups_take_each_run_once():
     found = grouped([("late", "late-s1.pt"), ("other", "late-s2.pt"), ("late", "late-s[3].pt")])
     assert {name: names(paths) for name, paths in found.items()} == {

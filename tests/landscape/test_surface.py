@@ -86,6 +86,7 @@ def test_eigenvectors_have_the_curvature_of_their_eigenvalues():
     assert found.curvatures == pytest.approx((6.0, 1.0), rel=1e-6)
     assert found.lengths == pytest.approx((1.0, 1.0))
     assert found.labels == ("eigenvector 1", "eigenvector 2")
+    assert any(note.startswith("The eigenvalues along the axes are ") for note in found.notes)
     with pytest.raises(MisuseError, match="axes='eigen' needs 2 eigenvectors of 'a', which has 1"):
         Landscape(shape=(5, 5), axes="eigen")(subject, "a")
 

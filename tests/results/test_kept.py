@@ -11,6 +11,7 @@ from sharpscope.results.kept import kept
         ("runs/late.epoch0010.pt", "late", (10, 0), 10),
         ("late.epoch0010", "late", (10, 0), 10),
         ("ep3.pt", "ep", (3, 0), 3),
+        ("runs/a/ep3.pt", "a", (3, 0), 3),
         ("my.run-ep_3.pth", "my.run", (3, 0), 3),
         ("epoch=3-step=120.ckpt", "epoch", (3, 120), 3),
         ("net_step_500.pt", "net", (500, 0), None),
