@@ -163,7 +163,9 @@ class Story:
 
     def _measure(self, chapter: Chapter, metrics: Mapping[str, Mapping[str, Any]]) -> None:
         subject = load_subject(self.path(chapter), samples=self.samples, device=self.device)
-        loose = {"rtol": LOOSE} if chapter.quick else {}
+        extremes, trace = TopEigenvalues(seed=self.seed), HutchPlusPlus(seed=self.seed)
+        if chapter.quick:
+            extremes, trace = replace(extremes, rtol=LOOSE), replace(trace, rtol=LOOSE)
         for modality in subject.owners.modalities:
             what = f"measure {chapter.name}, {modality}"
             self.line.stage(what)
@@ -171,13 +173,9 @@ class Story:
             with operator.session():  # one basis for both
                 krylov = Krylov(operator, self.seed)
                 watcher = Watch(self.line, f"{what}: eigenvalues", bound=True)
-                ends = TopEigenvalues(seed=self.seed, **loose)(
-                    operator, watcher=watcher, krylov=krylov
-                )
+                ends = extremes(operator, watcher=watcher, krylov=krylov)
                 watcher = Watch(self.line, f"{what}: trace")
-                found = HutchPlusPlus(seed=self.seed, **loose)(
-                    operator, watcher=watcher, krylov=krylov
-                )
+                found = trace(operator, watcher=watcher, krylov=krylov)
             plane = None if chapter.quick else self._around(chapter, modality, what)
             row = Row(model=chapter.name, metrics=metrics, trace=found, eigen=ends, landscape=plane)
             self.rows.append(row)

@@ -109,6 +109,7 @@
   async function still(panel) {
     const width = Math.min(440, Math.max(320, panel.clientWidth));
     const { data, layout } = laid_out(panel, width);
+    if (layout.updatemenus) layout.margin.t = 32;
     delete layout.updatemenus;
     const size = { format: solid(panel) ? "png" : "svg", width, height: 400, scale: 2 };
     panel.querySelector(".still").src = await Plotly.toImage({ data, layout }, size);
