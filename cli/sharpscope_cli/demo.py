@@ -20,7 +20,7 @@ from sharpscope_cli.params import count
     "--samples",
     type=count(1),
     metavar="N",
-    help="Measure curvature on the first N training items of avdigits.  [default: all 2,160]",
+    help="Measure curvature on the first N training items.  [default: all]",
 )
 @SEED
 @DEVICE
@@ -31,8 +31,9 @@ def command(
     """The whole story on embedded data, in about two minutes.
 
     Trains two models on avdigits, with the joint loss alone and with the unimodal losses added,
-    and one on synthetic ehr-cxr; measures both encoders of the first two; prints one table, and
-    the path of a report of them that opens in a browser.
+    and one on synthetic ehr-cxr; measures both encoders of each, those of ehr-cxr to a loose error
+    and without a surface; prints one table, and the path of a report of them that opens in a
+    browser.
     """
     from sharpscope_cli.output import emit_json
     from sharpscope_cli.params import device_named

@@ -42,15 +42,13 @@ class Row:
     flags: dict[str, int] = field(default_factory=dict[str, int])
 
     @property
-    def told(self) -> Mapping[str, str]:
-        """The first cells, in words."""
-        loss, split, samples = self.data or ("", "", 0)
-        return {
-            "parameters": "–" if self.parameters is None else f"{self.parameters:,}",
-            "samples": f"{samples:,} {split}".strip() if self.data else "–",
-            "loss": "–" if self.loss is None else f"{significant(self.loss)}",
-            "name": loss,
-        }
+    def about(self) -> str:
+        """The loss at the model and the items that it is of, in words; empty where unknown."""
+        if self.data is None or self.loss is None:
+            return ""
+        loss, split, samples = self.data
+        items = " ".join(part for part in (f"{samples:,}", split, "items") if part)
+        return f"{loss} loss {significant(self.loss)} over {items}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,27 +66,10 @@ class Table:
     remarks: tuple[str, ...]
 
     @property
-    def groups(self) -> dict[str, list[Quantity]]:
-        """The columns under their common heads."""
-        found: dict[str, list[Quantity]] = {}
-        for quantity in self.columns:
-            found.setdefault(quantity.group, []).append(quantity)
-        return found
-
-    @property
     def matrices(self) -> tuple[str, ...]:
         """The matrices that are not the Hessian."""
         found = {row.matrix for rows in self.rows.values() for row in rows}
         return tuple(sorted(found - {"", "Hessian"}))
-
-    def with_some(self, columns: Sequence[Quantity], sparse: bool) -> dict[str, list[Row]]:
-        """Return the rows, without those that have none of the columns unless they may be empty."""
-        keys = {quantity.key for quantity in columns}
-        found = {
-            name: [row for row in rows if sparse or keys & set(row.cells)]
-            for name, rows in self.rows.items()
-        }
-        return {name: rows for name, rows in found.items() if rows}
 
 
 def tabulate(results: Sequence[Result]) -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import Panels, look
 from sharpscope.figures.page import described, environment
+from sharpscope.report.bands import PAPER, SCREEN, bands
 from sharpscope.report.facts import about, facts_of
 from sharpscope.report.gather import Gathered, gather
 from sharpscope.report.table import tabulate
@@ -53,14 +54,16 @@ def check_report(folder: str | Path, out: str | Path | None = None) -> Path:
 
 def render(found: Gathered) -> str:
     """Return the page."""
-    results = list(found.results.values())
+    table = tabulate(list(found.results.values()))
     return (
         environment("sharpscope.report")
         .get_template("report.html")
         .render(
             title=f"Flatness report: {found.title}",
             version=version("sharpscope"),
-            table=tabulate(results),
+            table=table,
+            wide=bands(table, SCREEN),
+            narrow=bands(table, PAPER),
             counted=_counted(len(found.records)),
             comparisons=found.comparisons,
             differences={path: about(one) for path, one in found.comparisons.items()},

@@ -1,6 +1,7 @@
 """What results hold of each encoder: finding a number, its error, and both in words."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,7 +11,7 @@ from sharpscope.results.coupling import CouplingResult
 from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.gap import GapResult
-from sharpscope.results.record import significant
+from sharpscope.results.record import significant, within
 from sharpscope.results.sharpness import SharpnessResult
 from sharpscope.results.trace import TraceResult, with_error
 
@@ -35,8 +36,14 @@ class Measure:
     more: str = ""
     data_error: float | None = None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What else must be known, in pieces that a narrow cell puts one below the other."""
+        return tuple(part for part in re.split("[,;] ", self.more) if part)
+
 
 Find: TypeAlias = Callable[[Any], Iterator[Measure]]
+_DIGITS = 4  # of an eigenvalue, as of every number without an error
 
 
 def measure(
@@ -85,7 +92,11 @@ def normalized(name: str) -> Find:
 
 
 def end(name: str) -> Find:
-    """Return what finds an end of the spectrum, to the places that its residual supports."""
+    """Return what finds an end of the spectrum, to the places that its errors support.
+
+    The residual's bound may be that of float32 alone: where the data leave the second digit of
+    their error open, more would say nothing.
+    """
 
     def find(result: Any) -> Iterator[Measure]:
         if not isinstance(result, EigenResult):
@@ -96,13 +107,14 @@ def end(name: str) -> Find:
         place = result.eigenvalues.index(value)
         residual = result.residuals[place]
         data = None if result.data_errors is None else result.data_errors[place]
-        told = "" if data is None else f", data ± {significant(data, 2)}"
+        bound = residual * abs(most)
+        told = "" if data is None else f"data ± {significant(data, 2)}, "
         yield measure(
             result.modality,
             value,
-            together(residual * abs(most), data),
-            f"residual {residual:.1e}{told}",
-            result.shown(value),
+            together(bound, data),
+            f"{told}residual {residual:.1e}",
+            within(value, max(bound, (data or 0.0) / 10), _DIGITS),
             data,
         )
 

@@ -80,7 +80,7 @@ QUANTITIES: tuple[Quantity, ...] = (
         key="largest", group="Eigenvalues", head="λ_max", unit=CURVATURE,
         formula="max λ, H x = λ x",
         meaning="Curvature in the steepest direction; it lies within residual × largest |λ| of the "
-        "number, which is printed to the places that this leaves.",
+        "number, which is printed to the places that this and the data's error leave.",
         error=_DATA, whisker="the residual's bound and one standard error of the data together",
         bare="the residual's bound",
         find=end("largest"), drawn=True,

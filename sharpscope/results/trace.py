@@ -113,4 +113,5 @@ def with_error(value: float | None, error: float | None) -> str:
         places += power
         scale = 10.0**power
         return f"({value / scale:.{max(places, 0)}f} ± {error / scale:.{max(places, 0)}f})e{power}"
+    value, error = (round(number, places) if places < 0 else number for number in (value, error))
     return f"{value:.{max(places, 0)}f} ± {error:.{max(places, 0)}f}"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import sharpscope_cli.story as story
 import torch
+from sharpscope_cli.chapters import Chapter
 from sharpscope_cli.progress import Line
-from sharpscope_cli.story import Chapter, Row, Story
+from sharpscope_cli.story import Row, Story
 
 from sharpscope.results import EigenResult, Outcome, TraceResult
 from tests.cli.support import done, read_json, run
@@ -19,7 +20,7 @@ from tests.cli.support import done, read_json, run
 TINY = (
     Chapter(name="avdigits-joint", recipe="mfeat:fou+mor", method="joint", epochs=1),
     Chapter(name="avdigits-late", recipe="mfeat:fou+mor", method="late", epochs=1),
-    Chapter(name="ehr-cxr", recipe="mfeat:zer", method="late", epochs=1, measured=False),
+    Chapter(name="ehr-cxr", recipe="mfeat:zer", method="late", epochs=1, quick=True),
 )
 
 
@@ -41,7 +42,7 @@ def test_real_story_is_what_the_issue_asks_for() -> None:
         "avdigits",
         "ehr-cxr",
     ]
-    assert [chapter.measured for chapter in story.CHAPTERS] == [True, True, False]
+    assert [chapter.quick for chapter in story.CHAPTERS] == [False, False, True]
 
 
 @pytest.mark.usefixtures("tiny")
@@ -49,19 +50,21 @@ def test_table_checkpoints_and_the_sentence_to_type_next() -> None:
     text = done("demo", "--samples", "24")
     lines = text.splitlines()
     assert re.match(r"modality +params", lines[1])
-    assert [line.split()[0] for line in lines[2:8]] == [
-        "avdigits-joint", "fou", "mor", "avdigits-late", "fou", "mor",
+    assert [line.split()[0] for line in lines[2:10]] == [
+        "avdigits-joint", "fou", "mor", "avdigits-late", "fou", "mor", "ehr-cxr", "zer",
     ]  # fmt: skip
-    assert ["±" in line for line in lines[2:8]] == [False, True, True, False, True, True]
+    assert ["±" in line for line in lines[2:10]] == [*[False, True, True] * 2, False, True]
     assert all(len(line) <= 80 for line in lines[:-2])
-    assert "over 24 training items" in " ".join(text.split())
+    assert "over 24 training items, with" in " ".join(text.split())
+    assert "ehr-cxr: to within 10%, for time; the command below" in " ".join(text.split())
     made = sorted(path.name for path in Path("runs").iterdir())
     assert made == ["avdigits-joint.pt", "avdigits-late.pt", "ehr-cxr.pt", "report"]
     assert "surfaces that turn: runs/report/report.html" in " ".join(text.split())
     page = Path("runs/report/report.html").read_text()
     assert page.count('class="panel solid"') == 4  # a surface for each encoder of both models
     rows = [line for line in lines if "±" in line and "trace" not in line]
-    for told in (re.findall(r"[\d.]+ ± [\d.]+", line) for line in rows[:4]):
+    assert len(rows) == 5 + 1  # the last explains ±
+    for told in (re.findall(r"[\d.]+ ± [\d.]+", line) for line in rows[:5]):
         assert told[0] in page
     assert lines[-1] == "  sharpscope trace runs/ehr-cxr.pt --modality zer"
     _, *sentence = shlex.split(lines[-1])
@@ -134,6 +137,12 @@ def test_table_of_numbers_as_they_come_is_one_table_in_80_columns(
     ]
 
 
+def test_items_are_counted_for_each_model() -> None:
+    rows = [a_row("late", "image"), a_row("masam", "image"), a_row("ehr-cxr", "cxr", samples=280)]
+    assert story.items(rows[:2]) == "720 training items"
+    assert story.items(rows) == "the training items (720 of late and masam, 280 of ehr-cxr)"
+
+
 @pytest.mark.parametrize("value", [-0.00311, 4.8e8, 115.8])
 @pytest.mark.parametrize("width", [80, 60, 40])
 def test_table_fits_any_width_and_loses_no_column(
@@ -156,7 +165,7 @@ def test_stages_are_plain_lines_off_a_terminal() -> None:
     result = run("demo", "--samples", "16", "--out-dir", "elsewhere")
     assert result.stderr.splitlines()[0] == "train 1 of 3: avdigits-joint"
     assert result.stderr.splitlines()[-2:] == [
-        "measure avdigits-late, mor",
+        "measure ehr-cxr, zer",
         "report: elsewhere/report/report.html",
     ]
     assert "\r" not in result.stderr
@@ -170,7 +179,9 @@ def test_json_and_seed() -> None:
     assert found["schema"] == "sharpscope/demo"
     assert found["checkpoints"][2] == "runs/ehr-cxr.pt"
     assert found["report"] == "runs/report/report.html"
-    assert len(list(Path("runs/report").glob("*.json"))) == 3 * len(found["rows"])
+    names = [row["model"] for row in found["rows"]]
+    assert names == ["avdigits-joint"] * 2 + ["avdigits-late"] * 2 + ["ehr-cxr"]
+    assert len(list(Path("runs/report").glob("*.json"))) == 3 * 4 + 2  # the last has no landscape
     assert found["next"] == "sharpscope trace runs/ehr-cxr.pt --modality zer"
     row = found["rows"][0]
     assert {"parameters", "train_loss", "train_accuracy", "test_accuracy", "seconds"} <= set(row)

@@ -1,5 +1,6 @@
 """A report in a browser: drawn without a network, turning, narrow, printed."""
 
+import itertools
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -80,13 +81,13 @@ def loaded(report: Path) -> Generator[Opened]:
         yield _open(browser, report)
 
 
-def _open(browser: Any, report: Path) -> Opened:
+def _open(browser: Any, report: Path, width: int = 1280) -> Opened:
     found = Opened(browser.new_page())
     page = found.page
     page.on("console", lambda m: found.errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: found.errors.append(str(error)))
     page.on("request", lambda request: found.asked.append(request.url))
-    page.set_viewport_size({"width": 1280, "height": 900})
+    page.set_viewport_size({"width": width, "height": 900})
     page.goto(report.as_uri())
     page.wait_for_function(READY, timeout=120_000)
     return found
@@ -203,18 +204,114 @@ def test_surfaces_far_from_the_window_are_pictures(opened: Any):
     assert last.locator(".still").get_attribute("src").startswith("data:image/png")
 
 
-def test_a_phone_shows_it_without_scrolling_sideways(opened: Any):
-    opened.set_viewport_size({"width": 375, "height": 812})
-    opened.wait_for_timeout(1000)
-    assert opened.evaluate("document.documentElement.scrollWidth") <= 375
-    for box in opened.locator(".panel").all():
-        assert box.bounding_box()["width"] <= 375
-    # The table scrolls inside its own box, where the name of the encoder stays in sight.
-    wide, shown = opened.locator(".scroll").evaluate("(box) => [box.scrollWidth, box.clientWidth]")
-    assert wide > shown
-    opened.locator(".scroll").evaluate("(box) => { box.scrollLeft = 200; }")
-    left = opened.locator("tbody th.first").first.bounding_box()["x"]
-    assert left == pytest.approx(opened.locator(".scroll").bounding_box()["x"], abs=2)
+def test_at_any_width_nothing_leaves_the_page(opened: Any):
+    for width in (1300, 1100, 700, 390):
+        opened.set_viewport_size({"width": width, "height": 900})
+        opened.wait_for_timeout(600)
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        for name in (".panel", ".panel .live svg.main-svg, .panel canvas"):
+            boxes = opened.locator(name).evaluate_all(
+                "(all) => all.map(one => one.getBoundingClientRect())"
+                ".map(box => [box.left, box.right])"
+            )
+            assert all(left >= 0 and right <= width for left, right in boxes)
+
+
+def shown_tables(page: Any) -> list[tuple[int, int]]:
+    """Return how wide each table in sight is, and how much of it is shown."""
+    return page.evaluate(
+        "[...document.querySelectorAll('.scroll')].filter(box => box.clientWidth)"
+        ".map(box => [box.scrollWidth, box.clientWidth])"
+    )
+
+
+def test_tables_hide_nothing_from_a_desk(opened: Any):
+    for width in (1300, 800):
+        opened.set_viewport_size({"width": width, "height": 900})
+        tables = shown_tables(opened)
+        assert tables
+        assert all(wide <= shown for wide, shown in tables)
+
+
+def test_on_a_phone_a_table_scrolls_in_its_own_box(opened: Any):
+    opened.set_viewport_size({"width": 390, "height": 844})
+    assert any(wide > shown for wide, shown in shown_tables(opened))
+    box = opened.locator(".narrow .scroll").first
+    box.evaluate("(box) => { box.scrollLeft = 200; }")
+    # The name of the encoder stays in sight, and that of the checkpoint.
+    left = box.bounding_box()["x"]
+    for name in ("tbody th.first", ".checkpoint span"):
+        assert box.locator(name).first.bounding_box()["x"] == pytest.approx(left, abs=10)
+
+
+def test_bars_stand_one_below_the_other_on_a_phone_with_names_over_nothing(
+    opened: Any, tmp_path: Path
+):
+    tags = [f"a-long-name-of-a-checkpoint-{n}" for n in range(3)]  # three lines of a legend
+    results = [one(tag=tag) for tag in tags for one in (a_trace, an_eigen)]
+    path = write_figure(results, tmp_path / "bars.html")
+    page = _open(opened.context.browser, path, 390).page
+    first, second = (one.bounding_box() for one in page.locator(".panel").all())
+    assert first["x"] == second["x"]
+    assert second["y"] >= first["y"] + first["height"]
+    panel = page.locator(".panel").first
+    inside = (".gtitle", ".barlayer", ".xaxislayer-above", ".legend")
+    boxes = [first, *(panel.locator(name).first.bounding_box() for name in inside)]
+    for above, below in itertools.pairwise(boxes[1:]):
+        assert above["y"] + above["height"] <= below["y"] + 1
+    assert boxes[-1]["height"] > 50
+    assert boxes[-1]["y"] + boxes[-1]["height"] <= first["y"] + first["height"]
+    page.close()
+
+
+# How much of the rim of a scene is not white, from a picture of the figure as it is.
+INK_AT_THE_RIM = """async (node) => {
+    const { width, height, _size: size, scene } = node._fullLayout;
+    const image = new Image();
+    image.src = await Plotly.toImage(node, { format: "png", width, height });
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    const [left, right] = scene.domain.x.map((part) => Math.round(size.l + part * size.w));
+    const [low, high] = scene.domain.y.map((part) => Math.round(size.t + (1 - part) * size.h));
+    const inked = (...box) => context.getImageData(...box).data.filter((value) => value < 250).length;
+    return inked(left + 1, high, 2, low - high) + inked(right - 3, high, 2, low - high)
+        + inked(left, high + 1, right - left, 2) + inked(left, low - 3, right - left, 2);
+}"""  # noqa: E501
+
+
+@pytest.mark.parametrize("width", [1300, 390])
+def test_names_of_axes_are_whole(opened: Any, report: Path, width: int):
+    """What is cut off leaves ink at the rim: in WebGL letters have no boxes to be read back."""
+    page = _open(opened.context.browser, report, width).page
+    for place, panel in enumerate(page.locator(SURFACE).all()):
+        page.locator(".panel.solid").nth(place).scroll_into_view_if_needed()
+        page.wait_for_function(
+            f"document.querySelectorAll('{SURFACE}')[{place}]._fullLayout?.scene?._scene",
+            timeout=60_000,
+        )
+        assert panel.evaluate(INK_AT_THE_RIM) == 0
+    page.close()
+
+
+def test_on_a_phone_the_scale_of_colors_lies_below(opened: Any):
+    live(opened)
+    at = "(node) => [node._fullData.find(one => one.colorbar).colorbar.orientation,"
+    domain = " ...node._fullLayout.scene.domain.y]"
+    surface = opened.locator(SURFACE).first
+    assert surface.evaluate(at + domain) == ["v", 0, 1]
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.wait_for_timeout(600)
+    live(opened)
+    assert surface.evaluate(at + domain) == ["h", 0.2, 1]
+    panel = opened.locator(".panel.solid").first
+    panel.locator(".updatemenu-button").last.click()
+    panel.locator(".contourlayer path").first.wait_for(state="attached", timeout=30_000)
+    assert surface.evaluate("(node) => node._fullLayout.yaxis.domain") == [0.42, 1]
+    below = panel.locator(".colorbar").first.bounding_box()["y"]
+    title = panel.locator(".xtitle").first.bounding_box()
+    assert title["y"] + title["height"] <= below + 1
 
 
 def test_print_has_text_pictures_and_no_buttons(opened: Any, tmp_path: Path):
@@ -224,6 +321,10 @@ def test_print_has_text_pictures_and_no_buttons(opened: Any, tmp_path: Path):
     assert b"/Font" in content
     opened.emulate_media(media="print")
     assert "925.6 ± 8.7" in opened.locator(".narrow").inner_text()
+    wide = opened.evaluate(
+        "[...document.querySelectorAll('.narrow table')].map(t => t.offsetWidth)"
+    )
+    assert max(wide) <= (210 - 2 * 14) / 25.4 * 96  # A4 without its margins, in pixels
     assert not opened.locator(".wide").is_visible()
     for panel in opened.locator(".panel").all():
         assert panel.locator(".still").is_visible()

@@ -47,11 +47,27 @@ class Page(HTMLParser):
             self.cells.append([])
         if tag in ("td", "th"):
             self._text = []
+        elif tag in ("small", "span") and self._text is not None:
+            self._text.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th") and self._text is not None:
             self.cells[-1].append(" ".join("".join(self._text).split()))
             self._text = None
+
+    def numbers(self, encoder: str) -> dict[str, str]:
+        """Return what stands in the rows of an encoder, by the heads of the columns."""
+        heads: list[str] = []
+        found: dict[str, str] = {}
+        above = False
+        for cells in self.cells:
+            if cells[0] == "encoder":  # the groups follow, whose columns the next row names
+                heads, above = cells[: 2 if "parameters" in cells else 1], True
+            elif above:
+                heads, above = [*heads, *cells], False
+            elif cells[0] == encoder:
+                found |= dict(zip(heads[1:], cells[1:], strict=True))
+        return found
 
     def handle_data(self, data: str) -> None:
         if self._text is not None:
@@ -67,17 +83,15 @@ def test_every_kind_of_result_has_its_numbers_with_their_errors(tmp_path: Path):
     a_run(tag="late").save(tmp_path / "run.json")
     of = {"checkpoint_sha256": "abc", "split": "test"}
     page = Page(report_of(tmp_path, *(make(tag="late", provenance=of) for make in EVERY)))
-    head = page.cells[1]
-    assert head[:3] == ["parameters", "items", "loss"]
-    row = next(cells for cells in page.cells if cells[0] == "cxr")
-    found = dict(zip(["encoder", *head], row, strict=True))
-    assert found["trace ± error"] == "925.6 ± 8.7data ± 31"
-    assert found["λ_max"].startswith("3.0000residual 1.0e-04")
+    assert ["late fusion loss 0.5 over 12 test items"] in page.cells
+    found = page.numbers("cxr")
+    assert found["parameters"] == "100"
+    assert found["trace ± error loss / parameter²"] == "925.6 ± 8.7 data ± 31"
+    assert found["λ_max loss / parameter²"] == "3.000 residual 1.0e-04"
     assert found["below 0, %"] == "65 ± 15"
     assert found["Q, %"].startswith("2.5")
-    assert found["share v_m"].startswith("0.300 ± 0.020")
-    pair = next(cells for cells in page.cells if cells[0] == "ehr+cxr")
-    assert "0.133 ± 0.010" in pair
+    assert found["share v_m"] == "0.300 ± 0.020 12 test items"
+    assert page.numbers("ehr+cxr")["share of H_ab"] == "0.133 ± 0.010"
     assert sum(tag == "details" for tag, _ in page.tags) == len(EVERY) + 1
 
 
@@ -114,9 +128,9 @@ def test_a_landscape_has_a_row_only_where_nothing_else_has_one():
     planes = [a_landscape(tag="a", samples=3), a_landscape(tag="b", samples=3)]
     table = tabulate([*planes, a_trace(tag="a")])
     (row,) = table.rows["a"]
-    assert (row.told["samples"], set(row.cells) & {"trace"}) == ("12", {"trace"})
+    assert (row.about, set(row.cells) & {"trace"}) == ("fusion loss 0.5 over 12 items", {"trace"})
     (alone,) = table.rows["b"]
-    assert (alone.told["samples"], alone.cells) == ("3", {})
+    assert (alone.about, alone.cells) == ("fusion loss 0.5 over 3 items", {})
 
 
 def test_checkpoints_of_one_name_are_told_apart_by_their_hash():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from sharpscope.figures.planes import told_apart
 from sharpscope.figures.style import COLORS
 from sharpscope.results import LandscapeResult
 
@@ -60,7 +61,7 @@ class Scale:
         return {
             "title": {"text": title, "side": "right"},
             "tickvals": at.tolist(),
-            "ticktext": [f"{loss:.2g}" for loss in losses],
+            "ticktext": told_apart(losses.tolist()),
             "thickness": 12,
             "len": 0.8,
             "outlinewidth": 0,
@@ -70,6 +71,16 @@ class Scale:
         """Return an axis of heights with this scale and a little room."""
         kind = "log" if self.log else "linear"
         return {"type": kind, "range": self.range(log=self.log)}
+
+    def ticks(self) -> dict[str, Any]:
+        """Return ticks of a flat axis that tell their whole loss: plotly's own 2 may mean 20."""
+        if not self.log:
+            return {}
+        low, high = (math.floor(math.log10(end)) for end in (self.low, self.high))
+        digits = (1, 2, 5) if high - low <= 2 else (1,)
+        every = [digit * 10.0**power for power in range(low, high + 1) for digit in digits]
+        shown = [loss for loss in every if self.low <= loss <= self.high]
+        return {"tickvals": shown, "ticktext": [f"{loss:g}" for loss in shown]}
 
     def range(self, *, log: bool) -> list[float]:
         """Return the range of an axis of heights."""
@@ -104,7 +115,7 @@ def figure(title: str, **layout: Any) -> go.Figure:
     axis = {"gridcolor": GRID, "zerolinecolor": "#999999", "linecolor": INK, "automargin": True}
     looks: dict[str, Any] = {
         "title": {"text": title, "font": {"size": 14}, "x": 0.01, "xanchor": "left", "y": 0.985,
-                  "yanchor": "top"},
+                  "yanchor": "top", "yref": "container", "automargin": True},
         "font": {"family": FONT, "size": 12, "color": INK},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
@@ -112,7 +123,8 @@ def figure(title: str, **layout: Any) -> go.Figure:
         "colorway": list(COLORS),
         "height": HEIGHT,
         "margin": {"l": 56, "r": 12, "t": 44, "b": 48},
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        # Below, where a second line of names that a narrow panel needs is over nothing.
+        "legend": {"orientation": "h", "x": 0, "y": 0.01, "yanchor": "bottom", "yref": "container"},
         "xaxis": axis,
         "yaxis": axis,
     }  # fmt: skip

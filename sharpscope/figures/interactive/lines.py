@@ -37,7 +37,8 @@ def profiles(results: Sequence[LandscapeResult]) -> tuple[go.Figure, ...]:
         label = " or ".join(dict.fromkeys(result.labels[0] for result in own))
         units = " or ".join(dict.fromkeys(result.axis_unit for result in own))
         panel.update_xaxes(title=f"{label} ({units})")
-        panel.update_yaxes(title=f"{own[0].loss} loss", exponentformat="power", **scale.axis())
+        looks = scale.axis() | scale.ticks()
+        panel.update_yaxes(title=f"{own[0].loss} loss", exponentformat="power", **looks)
         drawn.append(panel)
     return tuple(drawn)
 

@@ -79,7 +79,8 @@ def _what(result: Result) -> str:
     if isinstance(result, ContributionResult):
         settings: Mapping[str, Any] = result.settings
         found = (settings.get(name) for name in ("kind", "normalize", "mask"))
-        return ", ".join([result.metric, *(str(value) for value in found if value is not None)])
+        told = [result.metric, *(str(value) for value in found if value is not None)]
+        return ", ".join(dict.fromkeys(told))  # the kind may be the metric
     return matrix_of(result)
 
 

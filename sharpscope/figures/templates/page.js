@@ -32,8 +32,10 @@
     return spec;
   }
 
-  // A narrow panel cuts off the names of axes unless the eye steps back; a wide one has room.
-  const distance = (width) => (width > 480 ? 0.85 : width > 420 ? 1 : 1.15);
+  // A narrow panel cuts off the names of axes unless the eye steps back and the scale of colors
+  // lies below the scene; a wide one has room for it beside.
+  const narrow = (width) => width <= 480;
+  const distance = (width) => (narrow(width) ? 1.15 : 0.95);
 
   function from_afar(camera, factor) {
     const eye = Object.fromEntries(Object.entries(camera.eye).map(([axis, at]) => [axis, at * factor]));
@@ -41,17 +43,32 @@
   }
 
   function laid_out(panel, width) {
-    const layout = structuredClone(specs.get(panel).layout);
+    const { data, layout } = structuredClone(specs.get(panel));
+    if (!solid(panel)) return { data, layout };
     if (layout.scene) layout.scene.camera = from_afar(layout.scene.camera, distance(width));
-    return layout;
+    if (narrow(width)) lie_down(data, layout);
+    return { data, layout };
+  }
+
+  function lie_down(data, layout) {
+    const below = { orientation: "h", x: 0.5, xanchor: "center", y: 0, yanchor: "bottom", len: 0.9 };
+    for (const trace of data.filter(({ colorbar }) => colorbar)) {
+      trace.colorbar = { ...trace.colorbar, ...below, title: { ...trace.colorbar.title, side: "top" } };
+    }
+    if (layout.scene) layout.scene.domain = { x: [0, 1], y: [0.2, 1] };
+    const flat = [layout, ...(layout.updatemenus?.[0]?.buttons ?? []).map(({ args }) => args[1])];
+    for (const change of flat) {
+      if (change.yaxis) change.yaxis.domain = [0.42, 1]; // its own axis stands above the colors
+    }
   }
 
   async function draw(panel) {
     const place = live(panel);
     if (place.data) return;
     panel.classList.remove("away");
-    const spec = specs.get(panel);
-    await Plotly.newPlot(place, spec.data, laid_out(panel, panel.clientWidth), config);
+    const { data, layout } = laid_out(panel, panel.clientWidth);
+    panel.dataset.narrow = narrow(panel.clientWidth);
+    await Plotly.newPlot(place, data, layout, config);
     if (!solid(panel)) return;
     place.on("plotly_relayouting", (change) => follow(panel, change["scene.camera"]));
     place.on("plotly_relayout", (change) => follow(panel, change["scene.camera"]));
@@ -79,11 +96,20 @@
     panel.classList.add("away");
   }
 
+  // A window that was turned or resized may have made room, or taken it.
+  async function resized() {
+    for (const panel of panels.filter((panel) => solid(panel) && live(panel).data)) {
+      if (panel.dataset.narrow === String(narrow(panel.clientWidth))) continue;
+      Plotly.purge(live(panel));
+      await draw(panel);
+    }
+  }
+
   // The picture for print: without buttons, which paper does not have.
   async function still(panel) {
     const width = Math.min(440, Math.max(320, panel.clientWidth));
-    const { data } = structuredClone(specs.get(panel));
-    const layout = laid_out(panel, width);
+    const { data, layout } = laid_out(panel, width);
+    if (layout.updatemenus) layout.margin.t = 32;
     delete layout.updatemenus;
     const size = { format: solid(panel) ? "png" : "svg", width, height: 400, scale: 2 };
     panel.querySelector(".still").src = await Plotly.toImage({ data, layout }, size);
@@ -123,5 +149,10 @@
     }
   }, { rootMargin: "300px 0px" });
   panels.forEach((panel) => watch.observe(panel));
+  let waiting;
+  addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(resized, 200);
+  });
   requestAnimationFrame(() => setTimeout(all));
 })();

@@ -81,6 +81,21 @@ def test_a_scale_is_linear_where_a_loss_is_not_above_zero_or_all_are_near():
     assert flat == Scale(low=2.0, high=3.0, log=False)
 
 
+def test_colors_are_labelled_with_numbers_that_differ():
+    near = Scale.of([a_landscape(values=1.3 + a_landscape().values / 50)])
+    assert near is not None
+    assert near.bar("loss")["ticktext"] == ["1.31", "1.33", "1.36", "1.39", "1.41"]
+
+
+def test_ticks_of_a_profile_tell_their_whole_loss():
+    (panel,) = specs(a_line(values=30 * X**2 + 1.2))
+    axis = panel["layout"]["yaxis"]
+    assert axis["tickvals"] == [2, 5, 10, 20]
+    assert axis["ticktext"] == ["2", "5", "10", "20"]
+    assert "tickvals" not in specs(a_line(values=X**2 + 5))[0]["layout"]["yaxis"]
+    assert Scale(low=0.02, high=300.0, log=True).ticks()["tickvals"] == [0.1, 1, 10, 100]
+
+
 def test_what_is_not_finite_is_a_hole():
     values = a_landscape().values.copy()
     values[0, 0], values[0, 1] = np.nan, np.inf

@@ -70,3 +70,16 @@ def test_courses_of_training_runs():
     assert (list(loss.data[0].x), list(loss.data[0].y)) == ([1, 2], [2.0, 1.0])
     (image,) = alignment.data
     assert (image.name, list(image.y)) == ("image", [0.5, None])
+
+
+def test_an_eigenvalue_has_the_places_that_its_errors_leave():
+    for changes, text in (
+        ({"residuals": (1e-9, 1e-3)}, "3.142"),
+        ({"residuals": (2e-3, 1e-3)}, "3.142"),
+        ({"residuals": (2e-2, 1e-3)}, "3.14"),
+        ({"residuals": (1e-9, 1e-3), "data_errors": (0.41, 0.1)}, "3.14"),
+        ({"residuals": (2e-1, 1e-3), "data_errors": (0.041, 0.1)}, "3.1"),
+    ):
+        ends = {"eigenvalues": (3.14159, -1.0), "largest": 3.14159, "largest_magnitude": 3.14159}
+        (panels,) = look([an_eigen(**ends, **changes)])
+        assert panels.figures[0].data[0].customdata[0].split(" · ")[0] == text

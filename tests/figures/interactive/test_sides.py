@@ -124,3 +124,9 @@ def test_the_scale_of_densities_ends_where_it_does_in_print():
 def test_numbers_without_a_matrix_stand_beside_those_with_one():
     (panels,) = look([a_trace(), a_coupling(), a_sharpness(), a_gap(), a_contribution()])
     assert len(panels.figures) == 7
+
+
+def test_a_caption_tells_the_metric_once():
+    (panels,) = look([a_contribution()])
+    assert "accuracy, zero_input, fusion loss" in panels.caption
+    assert "accuracy, accuracy" not in panels.caption
