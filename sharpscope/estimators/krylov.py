@@ -109,12 +109,17 @@ class Krylov:
         return vector
 
     def _store(self, index: int, vector: Tensor) -> None:
-        if index == len(self._rows):
-            room = min(self.operator.dim, max(16, 2 * index))
-            grown = self._rows.new_empty(room, self.operator.dim)
-            grown[:index] = self._rows
-            self._rows = grown
-        self._rows[index] = vector
+        self._rows = with_row(self._rows, index, vector)
+
+
+def with_row(rows: Tensor, index: int, vector: Tensor) -> Tensor:
+    """Return rows ``[room, dim]`` with a vector at an index, in twice the room where it is full."""
+    if index == len(rows):
+        grown = rows.new_empty(min(rows.shape[1], max(16, 2 * index)), rows.shape[1])
+        grown[:index] = rows
+        rows = grown
+    rows[index] = vector
+    return rows
 
 
 def going_on(krylov: Krylov | None, operator: SymmetricOperator, seed: int) -> Krylov:

@@ -13,6 +13,7 @@ from sharpscope.results.files import check_writable as check_writable
 from sharpscope.results.files import write_whole as write_whole
 from sharpscope.results.gap import GapResult as GapResult
 from sharpscope.results.landscape import LandscapeResult as LandscapeResult
+from sharpscope.results.monitor import MonitorRecord as MonitorRecord
 from sharpscope.results.outcome import Outcome as Outcome
 from sharpscope.results.record import Result as Result
 from sharpscope.results.run import RunRecord as RunRecord
@@ -29,6 +30,7 @@ __all__ = [
     "EigenResult",
     "GapResult",
     "LandscapeResult",
+    "MonitorRecord",
     "Outcome",
     "Record",
     "Result",

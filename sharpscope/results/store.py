@@ -18,6 +18,7 @@ from sharpscope.results.density import DensityResult
 from sharpscope.results.eigen import EigenResult
 from sharpscope.results.gap import GapResult
 from sharpscope.results.landscape import LandscapeResult
+from sharpscope.results.monitor import SUFFIX, MonitorRecord, read_monitor
 from sharpscope.results.record import Result
 from sharpscope.results.run import RunRecord
 from sharpscope.results.sharpness import SharpnessResult
@@ -36,6 +37,7 @@ _KINDS: dict[str, type[Record]] = {
         Comparison,
         ContributionResult,
         RunRecord,
+        MonitorRecord,
     )
 }
 
@@ -74,12 +76,14 @@ def file_in(folder: str | Path, *parts: str | None) -> Path:
 
 
 def load(path: str | Path) -> Record:
-    """Read what ``save`` wrote: a result, or the record of a training run.
+    """Read what ``save`` or a monitor wrote: a result, or the record of a training run.
 
     Raises:
         MisuseError: If there is no such file, or it is not a result of a kind known here.
     """
     path = Path(path)
+    if path.suffix == SUFFIX:
+        return read_monitor(path)
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,6 +12,7 @@ from sharpscope.results import (
     EigenResult,
     GapResult,
     LandscapeResult,
+    MonitorRecord,
     Outcome,
     RunRecord,
     SharpnessResult,
@@ -252,3 +253,53 @@ def a_comparison(**changes: Any) -> Comparison:
         "seconds": 12.34,
     }
     return Comparison(**(own | changes))
+
+
+def a_monitor(**changes: Any) -> MonitorRecord:
+    """Return a run of two modalities, measured at four steps: ehr flattens, then sharpens."""
+    traces = {"ehr": (8.0, 4.0, 2.0, 5.0), "cxr": (3.0, 2.5, 2.4, 2.2)}
+    tops = {"ehr": (3.0, 1.5, 0.9, 2.5), "cxr": (1.0, 0.9, 0.8, 0.7)}
+    measurements = tuple(
+        {
+            "step": step,
+            "epoch": step / 100,
+            "loss": 1.0 / (1 + place),
+            "seconds": float(step),
+            "spent": 3.075 * (place + 1),
+            "products": 40,
+            "encoders": {
+                name: {
+                    "trace": traces[name][place],
+                    "standard_error": 0.1,
+                    "interval": (traces[name][place] - 0.2, traces[name][place] + 0.2),
+                    "share": traces[name][place] / (traces["ehr"][place] + traces["cxr"][place]),
+                    "share_error": 0.01,
+                    "per_parameter": traces[name][place] / 100,
+                    "lambda_max": tops[name][place],
+                    "residual": 0.01,
+                    "threshold": 2.0,
+                    "alignment": 0.2 * place - 0.1,
+                    "alignment_error": 0.05,
+                    "gradient_norm": 0.5,
+                    "outcome": "converged",
+                    "products": 20,
+                }
+                for name in ("ehr", "cxr")
+            },
+            "coupling": {"ehr+cxr": {"share": 0.1 * place, "error": 0.02}},
+        }
+        for place, step in enumerate((0, 100, 200, 300))
+    )
+    event = {"step": 300, "signal": "sharpening", "modality": "ehr", "value": 5.0, "limit": 2.5}
+    own: dict[str, Any] = {
+        "modalities": ("ehr", "cxr"),
+        "parameters": {"ehr": 100, "cxr": 100},
+        "settings": {"when": "steps:100", "rtol": 0.05, "samples": 64, "seed": 0},
+        "provenance": {"device": "cpu", "dtype": "float32"},
+        "measurements": measurements,
+        "events": (event | {"epoch": 3.0, "text": "ehr sharpens after it had flattened"},),
+        "failures": ({"step": 150, "reason": "SubjectError: the loss is not finite"},),
+        "ended": True,
+        "seconds": 12.3,
+    }
+    return MonitorRecord(**(own | changes))

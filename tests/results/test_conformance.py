@@ -17,6 +17,7 @@ from tests.results.makers import (
     a_density,
     a_gap,
     a_landscape,
+    a_monitor,
     a_run,
     a_sharpness,
     a_trace,
@@ -33,7 +34,7 @@ MEASURED: tuple[Callable[..., Result], ...] = (
     a_gap,
     a_landscape,
 )
-MEMBERS: tuple[Callable[..., Record], ...] = (*MEASURED, a_run, a_comparison)
+MEMBERS: tuple[Callable[..., Record], ...] = (*MEASURED, a_run, a_comparison, a_monitor)
 PROMISED = (
     "schema version modality parameters samples loss loss_value outcome advice method matvecs "
     "seconds seed settings provenance notes tag"

@@ -1,0 +1,170 @@
+"""Trace and largest eigenvalue from one basis, begun with what is known from the last time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sharpscope.checks import at_least, positive
+from sharpscope.estimators.cost import Meter
+from sharpscope.estimators.hutchplusplus import HutchPlusPlus
+from sharpscope.estimators.ritz import RitzBasis
+from sharpscope.estimators.statistics import expected_probes
+from sharpscope.operators import SymmetricOperator
+from sharpscope.results import Outcome, TraceResult
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """What is known of an operator, and what the next measurement begins with.
+
+    Attributes:
+        trace: The trace, with its error.
+        largest: The largest eigenvalue; None where a product was not finite.
+        residual: ``‖Ax − λx‖ / max|θ|`` of its unit vector.
+        converged: Whether that is as small as was asked for.
+        products: Products spent in all.
+        vectors: Leading Ritz vectors as rows ``[k, dim]``, on the CPU.
+        reused: Vectors from before that were multiplied.
+        stale: Whether vectors from before were found to say little of this operator.
+    """
+
+    trace: TraceResult
+    largest: float | None
+    residual: float | None
+    converged: bool
+    products: int
+    vectors: Tensor
+    reused: int
+    stale: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Estimate trace and largest eigenvalue of an operator that changes a little at a time.
+
+    One basis serves both. It begins with the leading Ritz vectors of the last measurement: while
+    the leading space moves slowly, they are nearly eigenvectors, a product each takes exactly what
+    Lanczos takes several to find, and residuals correct them. Where the first of them keep less
+    than half of their images in their space, they are stale, and what follows is Lanczos as from
+    a random start. The trace is that of ``HutchPlusPlus`` with this basis: unbiased whatever the
+    basis is, since it does not depend on the probes.
+
+    Args:
+        rtol: Standard error of the trace to reach, relative to it.
+        eigen_rtol: Residual of the largest eigenvalue to reach, relative to the largest ``|θ|``.
+        budget: Products that may be spent.
+        max_seconds: Seconds that may be spent.
+        keep: Vectors to keep for the next time, at most.
+        seed: Names the random draws. The same probes every time: what changes is the operator.
+
+    Raises:
+        MisuseError: If a setting is out of its range.
+
+    Example:
+        >>> import torch
+        >>> from sharpscope.estimators.tracking import Tracking
+        >>> from sharpscope.operators import DenseOperator
+        >>> found = Tracking()(DenseOperator(torch.diag(torch.tensor([1.0, -3.0, 2.0]))))
+        >>> round(found.largest, 4), found.trace.value
+        (2.0, 0.0)
+    """
+
+    rtol: float = 0.05
+    eigen_rtol: float = 0.02
+    budget: int = 400
+    max_seconds: float | None = None
+    keep: int = 16
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        positive("rtol", self.rtol)
+        positive("eigen_rtol", self.eigen_rtol)
+        at_least("budget", self.budget, 4, "products; two probes make a standard error")
+        at_least("keep", self.keep, 1)
+        at_least("seed", self.seed, 0)
+        if self.max_seconds is not None:
+            positive("max_seconds", self.max_seconds)
+
+    def __call__(self, operator: SymmetricOperator, warm: Tensor | None = None) -> Tracked:
+        """Return trace and largest eigenvalue of an operator.
+
+        Args:
+            operator: The operator.
+            warm: ``vectors`` of the last time; None begins anew.
+        """
+        meter = Meter(self.budget, self.max_seconds)
+        with operator.session():
+            basis = RitzBasis(operator, self.seed, warm)
+            finite, converged = True, False
+            while finite and not converged and self._room(basis, meter):
+                finite = basis.step_towards_largest(meter)
+                converged = finite and self._converged(basis)
+            spent = meter.products
+            left = max(2, self.budget - spent)
+            seconds = None
+            if self.max_seconds is not None:
+                seconds = max(1e-3, self.max_seconds - meter.seconds)
+            probing = HutchPlusPlus(
+                rtol=self.rtol, budget=left, max_seconds=seconds, seed=self.seed
+            )
+            trace = probing(operator, krylov=basis)
+        products = spent + int(trace.matvecs)
+        if not finite or trace.outcome is Outcome.NOT_FINITE:
+            return Tracked(trace, None, None, False, products, _none(operator), basis.used, False)
+        largest, residual = _largest(basis)
+        return Tracked(
+            trace=trace,
+            largest=largest,
+            residual=residual,
+            converged=residual <= self.eigen_rtol,
+            products=products,
+            vectors=basis.leading(self._worth(basis, trace), _by_size).cpu(),
+            reused=basis.used,
+            stale=basis.stale,
+        )
+
+    def _room(self, basis: RitzBasis, meter: Meter) -> bool:
+        """Whether one more step leaves the probes their half of the budget."""
+        return (
+            basis.size < basis.operator.dim
+            and meter.products < self.budget // 2
+            and not (meter.products and meter.late)
+        )
+
+    def _converged(self, basis: RitzBasis) -> bool:
+        return _largest(basis)[1] <= self.eigen_rtol
+
+    def _worth(self, basis: RitzBasis, trace: TraceResult) -> int:
+        """Return how many vectors leave the fewest products for the next time, one at least."""
+        if trace.value is None or not trace.standard_error:
+            return min(self.keep, basis.size)
+        values = np.sort(np.abs(basis.ritz()[0]))[::-1]
+        squares = np.cumsum((values**2)[::-1])[::-1]  # of the vectors from each place on
+        beyond = trace.standard_error**2 * trace.probes
+        target = self.rtol * abs(trace.value)
+        most = min(self.keep, basis.size)
+        rest = [float(squares[count]) if count < basis.size else 0.0 for count in range(most + 1)]
+        costs = [
+            count + expected_probes(beyond + 2 * left, target) for count, left in enumerate(rest)
+        ]
+        return max(1, int(np.argmin(costs)))
+
+
+def _largest(basis: RitzBasis) -> tuple[float, float]:
+    """Return the largest Ritz value and its residual relative to the largest in magnitude."""
+    values, _, residuals = basis.ritz()
+    scale = float(np.abs(values).max())
+    return float(values[-1]), float(residuals[-1]) / scale if scale else 0.0
+
+
+def _by_size(values: np.ndarray) -> np.ndarray:
+    """Return an order of Ritz values: the largest one, then the others by magnitude."""
+    order = np.argsort(-np.abs(values), kind="stable")
+    top = int(values.argmax())
+    return np.concatenate([[top], order[order != top]])
+
+
+def _none(operator: SymmetricOperator) -> Tensor:
+    return torch.empty(0, operator.dim, dtype=operator.dtype)
