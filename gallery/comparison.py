@@ -5,14 +5,14 @@ from shared import METHODS, picture, subject, trained
 import sharpscope as ss
 
 groups = {
-    method: [
+    name: [
         result.tagged(f"{method}-{seed}")
         for seed in (1, 2, 3)
         for result in ss.traces(
             subject(trained(method, recipe="mfeat:fou+mor", seed=seed)), rtol=0.05
         ).values()
     ]
-    for method in METHODS
+    for method, name in zip(METHODS, ("late fusion", "MASAM"), strict=True)
 }
 found = ss.compare(groups)
 figure = found.draw(width="column")

@@ -7,8 +7,13 @@ import sharpscope as ss
 
 here = subject(trained("late"))
 line = ss.landscape(
-    here, "all", axes="line", through=[("seed 2", trained("late", seed=2))], shape=(31,)
-)
+    here,
+    "all",
+    axes="line",
+    through=[("seed 2", trained("late", seed=2))],
+    shape=(31,),
+    metric="accuracy",
+).tagged("seed 1")
 figure = line.draw(width="column")
 
 # Two seeds sit in two valleys: the loss between them is far above both ends.

@@ -7,7 +7,7 @@ import sharpscope as ss
 
 runs = {method: kept(trained(method)) for method in METHODS}
 plane = ss.landscape(
-    subject(trained(METHODS[-1])), "image", axes="pca", through=runs, shape=(15, 15)
+    subject(trained(METHODS[-1])), "image", axes="pca", through=runs, shape=(21, 21)
 )
 figure = plane.draw(width="column")
 

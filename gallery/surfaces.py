@@ -6,7 +6,7 @@ import sharpscope as ss
 from sharpscope.figures import draw
 
 planes = [
-    ss.landscape(subject(trained(method)), modality, shape=(15, 15)).tagged(method)
+    ss.landscape(subject(trained(method)), modality, shape=(21, 21)).tagged(method)
     for method in METHODS
     for modality in ("image", "en")
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from sharpscope.errors import MisuseError
 from sharpscope_cli.options import PATH, Request, comparing
 from sharpscope_cli.params import Assignment, Listed, Registered
 
@@ -61,6 +62,13 @@ from sharpscope_cli.params import Assignment, Listed, Registered
     help="Draw the landscape of each checkpoint and encoder too, under the same directions, ranges "
     "and scale of colors: .pdf, .svg or .png.  [default: none]",
 )
+@click.option(
+    "--colors",
+    type=Registered("sharpscope.figures.scales:SHARING"),
+    metavar="NAME",
+    help="The scale of colors of --planes: shared by all panels, or encoder, one for each, where "
+    "one encoder would flatten the others.  [default: shared]",
+)
 @comparing
 def command(
     request: Request,
@@ -72,6 +80,7 @@ def command(
     tables: tuple[Path, ...],
     figure: Path | None,
     planes: Path | None,
+    colors: str | None,
 ) -> None:
     """Checkpoints, or methods over seeds, side by side with paired errors.
 
@@ -90,6 +99,8 @@ def command(
     from sharpscope_cli.output import emit_json, emit_lines
     from sharpscope_cli.render_comparison import show_comparison
 
+    if colors is not None and planes is None:
+        raise MisuseError("--colors is of --planes, which was not asked for")
     names = [name for name, _ in groups] + [Path(path).stem for path in paths]
     for path in tables:
         check_writable(check_table(path, names))
@@ -99,7 +110,8 @@ def command(
     found = compare(results, reference=reference, match=match)
     drawn = None if figure is None else save_figure(draw_comparison(found), figure)
     if planes is not None:
-        save_figure(draw(planes_of(request, paths, groups), "contours"), planes)
+        shown = draw(planes_of(request, paths, groups), "contours", colors=colors)
+        save_figure(shown, planes)
     for path in tables:
         write_table(found, path)
     if request.as_json:

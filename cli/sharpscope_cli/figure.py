@@ -31,7 +31,7 @@ from sharpscope_cli.params import POSITIVE, Registered
     "--quantity",
     metavar="NAME",
     help="Which number, where a kind has several: trace, per_parameter, metric, macro_auprc, "
-    "readout, ...  [default: the kind's own]",
+    "readout, ...  [default: the kind's own; of profiles the loss, and a metric below it]",
 )
 @click.option(
     "--setting",
@@ -43,6 +43,14 @@ from sharpscope_cli.params import POSITIVE, Registered
     type=POSITIVE,
     metavar="X",
     help="Cut surfaces off above this value.  [default: nothing is cut]",
+)
+@click.option(
+    "--colors",
+    type=Registered("sharpscope.figures.scales:SHARING"),
+    metavar="NAME",
+    help="The scale of colors of contours, and of surfaces with the range of z: shared by all "
+    "panels, or encoder, one for each, where one encoder would flatten the others.  "
+    "[default: shared]",
 )
 @click.option(
     "--width",
@@ -68,6 +76,7 @@ def command(
     quantity: str | None,
     setting: str | None,
     ceiling: float | None,
+    colors: str | None,
     width: str,
     out: Path | None,
     caption: bool,
@@ -90,7 +99,12 @@ def command(
     if out is None and not caption:
         raise MisuseError("nothing was asked for: --out FILE draws, --caption prints the text")
     check_figure(out, grids=True)
-    how: dict[str, Any] = {"quantity": quantity, "setting": setting, "ceiling": ceiling}
+    how: dict[str, Any] = {
+        "quantity": quantity,
+        "setting": setting,
+        "ceiling": ceiling,
+        "colors": colors,
+    }
     with as_typed():
         found = read_results(results)
         # A page or a grid needs no choice among the kinds of print.

@@ -14,7 +14,7 @@ from sharpscope.figures.captions import (
     runs_of,
     seeds_of,
 )
-from sharpscope.figures.curves import Point, curve, draw_curve, lacking
+from sharpscope.figures.curves import Point, curve, cut_told, draw_curve, lacking, within
 from sharpscope.figures.dominance import course
 from sharpscope.figures.naming import check_distinct, epoch_of, named
 from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
@@ -22,6 +22,8 @@ from sharpscope.figures.style import looks
 from sharpscope.results import ContributionResult, RunRecord
 
 Aligned = RunRecord | ContributionResult
+COSINE = (-1.0, 1.0)
+_ROOM = 0.04  # beyond the ends, so that a marker there is whole
 
 
 @looks()
@@ -47,11 +49,11 @@ def draw_alignment(results: Sequence[Aligned], *, width: str = "text") -> Figure
         for name, records in groups.items():
             found = _runs(records, modality)
             if all(found):
-                draw_curve(place, curve(found), name, list(groups))
+                draw_curve(place, within(curve(found), COSINE), name, list(groups))
         place.axhline(0, color="0.6", linewidth=0.5, zorder=0)
         whole_epochs(place)
     bottom, top = axes[0].get_ylim()
-    axes[0].set_ylim(max(bottom, -1.04), min(top, 1.04))
+    axes[0].set_ylim(max(bottom, COSINE[0] - _ROOM), min(top, COSINE[1] + _ROOM))
     axes[0].set_ylabel("alignment γ (cosine)")
     legend(figure, axes)
     return figure
@@ -112,6 +114,9 @@ def caption_alignment(results: Sequence[Aligned]) -> str:
         "Alignment γ: cosine of the gradients of a modality's own loss and of the fusion loss "
         f"with respect to its encoder, {where}",
         means_of(groups, band),
+        cut_told(
+            ((curve(found), COSINE) for found in lines.values()), "-1 and 1, the ends of a cosine"
+        ),
         lacking(lines),
         methods_of(measured),
         seeds_of(results),

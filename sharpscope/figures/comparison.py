@@ -22,8 +22,9 @@ from sharpscope.results.record import significant
 SCALES = ("ratio", "difference")
 _LINE = 0.17  # inches for a line of the plot
 _FRAME = 0.65  # inches for the axis and the title of a row
-_GAP = 0.7  # lines between two modalities
-_LETTERS = {"text": 30, "column": 17, "page": 38}  # of a label's line
+_GAP, _HEAD = 1.35, 0.85  # lines between two modalities, and of them below the head
+_LETTERS = {"text": 34, "column": 22, "page": 42}  # of a label's line
+_TIED = "\N{NO-BREAK SPACE}"  # where a label is not broken: inside a unit
 Lines = dict[tuple[str, str], float]
 
 
@@ -61,7 +62,8 @@ def draw_comparison(
         right.set_xlabel(_differences(right, one, quantity, lines, how))
         for panel in (left, right):
             told = panel.get_xlabel().split("\n")
-            panel.set_xlabel("\n".join(fill(line, _LETTERS[width]) for line in told))
+            lines = [fill(line, _LETTERS[width], break_long_words=False) for line in told]
+            panel.set_xlabel("\n".join(lines).replace(_TIED, " "))
     return figure
 
 
@@ -165,7 +167,7 @@ def _of(parts: Sequence[Any], quantity: str) -> list[Any]:
 def _places(found: Comparison, quantity: str) -> Lines:
     """Return the line of each modality and name, from the top, with a gap between modalities."""
     lines: Lines = {}
-    line = 0.0
+    line = _HEAD - _GAP
     for modality in found.modalities(quantity):
         line += _GAP
         for name in found.names:
@@ -189,23 +191,30 @@ def _values(axes: Any, found: Comparison, quantity: str, lines: Lines) -> str:
         if error is None:
             error = ((entry.probe_error or 0.0) ** 2 + (entry.data_error or 0.0) ** 2) ** 0.5
         _mark(axes, entry, found, lines, entry.value, (entry.value - error, entry.value + error))
-    axes.set_ylim(max(lines.values()) + 0.7, -0.9)
+    axes.set_ylim(max(lines.values()) + 0.7, -0.7)
     axes.set_yticks(list(lines.values()), [name for _, name in lines])
     axes.tick_params(axis="y", length=0)
     for modality in found.modalities(quantity):
         top = lines[modality, found.names[0]]
         axes.annotate(
             modality,
-            (0, top - 0.75),
+            # Among the names of its rows: inside the panel it would look like a row's label.
+            (0, top - _HEAD),
             xycoords=("axes fraction", "data"),
-            xytext=(2, 0),
+            xytext=(-3.5, 0),
             textcoords="offset points",
+            ha="right",
             va="center",
             fontweight="bold",
         )
     axes.margins(x=0.12)
     label = found.labels[quantity].replace("λ_max", "λ$_\\mathrm{max}$")
-    return f"{label}\n({found.units[quantity]})"
+    return f"{label}\n({_unit(found, quantity)})"
+
+
+def _unit(found: Comparison, quantity: str) -> str:
+    """Return a unit that stays on one line."""
+    return found.units[quantity].replace(" ", _TIED)
 
 
 def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scale: str) -> str:
@@ -222,7 +231,7 @@ def _differences(axes: Any, found: Comparison, quantity: str, lines: Lines, scal
     axes.tick_params(axis="y", length=0)
     axes.margins(x=0.12)
     what = f"ratio to {found.reference}" if ratio else f"difference from {found.reference}"
-    unit = "" if ratio else f" ({found.units[quantity]})"
+    unit = "" if ratio else f" ({_unit(found, quantity)})"
     known = any(one.interval is not None for one in differences)
     return f"{what}{unit},\n{'95 % interval' if known else 'no interval known'}"
 

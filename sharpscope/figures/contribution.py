@@ -26,7 +26,8 @@ _KINDS = {
 def draw_contribution(results: Sequence[ContributionResult], *, width: str = "text") -> Figure:
     """Return bars of shares, metrics and alignment, one row per checkpoint, one scale for all.
 
-    Error bars are one standard error over the data.
+    Error bars are one standard error over the data. Where no result has an alignment, its panels
+    are left out.
 
     Args:
         results: Of one or several checkpoints.
@@ -42,14 +43,17 @@ def draw_contribution(results: Sequence[ContributionResult], *, width: str = "te
     check_contribution(results)
     with looks():
         figure = Figure(figsize=(WIDTHS[width], _ROW * len(results) + 0.25), layout="constrained")
+        aligned = _aligned(results)
+        ratios = [1, 2.4, 1] if aligned else [1, 2.4]
         axes = figure.subplots(
-            len(results), 3, squeeze=False, sharey="col", width_ratios=[1, 2.4, 1]
+            len(results), len(ratios), squeeze=False, sharey="col", width_ratios=ratios
         )
         names = list(dict.fromkeys(name for result in results for name in result.modalities))
         for row, result, title in zip(axes, results, each_named(results), strict=True):
             _shares(row[0], result, names)
             _metrics(row[1], result, names)
-            _alignment(row[2], result, names)
+            if aligned:
+                _alignment(row[2], result, names)
             if len(results) > 1:
                 row[1].set_title(title, loc="center")
         handles, labels = axes[0][1].get_legend_handles_labels()
@@ -96,6 +100,11 @@ def _metrics(axes: Any, result: ContributionResult, names: Sequence[str]) -> Non
     axes.set_ylabel(f"{METRIC_WORDS[result.metric]}, {result.provenance.get('split', 'data')}")
 
 
+def _aligned(results: Sequence[ContributionResult]) -> bool:
+    """Whether any modality of any result has an alignment."""
+    return any(value is not None for result in results for value in result.alignment.values())
+
+
 def _alignment(axes: Any, result: ContributionResult, names: Sequence[str]) -> None:
     _bars(axes, [(n, n, result.alignment, result.alignment_error) for n in names], names)
     axes.axhline(0, color="black", linewidth=0.6)
@@ -108,16 +117,20 @@ def caption_contribution(results: Sequence[ContributionResult]) -> str:
     masks, how = setting_of(results, "mask"), setting_of(results, "normalize")
     shares = f"{_kind(results[0])} ({how})" if how else _kind(results[0])
     probes = any(result.probe for result in results)
+    aligned = _aligned(results)
+    middle = "middle" if aligned else "right"
     return caption(
         f"What each modality contributes, on {samples}",
         f"left: Shapley shares of {shares}, which add up to 1; the dotted line is an equal share",
-        f"middle: {METRIC_WORDS[results[0].metric]} without a modality, by the joint model's "
+        f"{middle}: {METRIC_WORDS[results[0].metric]} without a modality, by the joint model's "
         f"readout of it{', and by a fresh linear probe on its features' if probes else ''}; the "
         "dashed line has all modalities",
         "right: alignment γ, the cosine of the gradients of a modality's own loss and of the "
-        "fusion loss",
+        "fusion loss"
+        if aligned
+        else "",
         f"absent modalities: {masks}; error bars are one standard error over items by the "
-        "bootstrap, of γ over batches by the jackknife",
+        f"bootstrap{', of γ over batches by the jackknife' if aligned else ''}",
         methods_of(results),
         seeds_of(results),
     )

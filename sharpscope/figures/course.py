@@ -13,6 +13,7 @@ from sharpscope.figures.curves import Curve, Point, curve, draw_curve, lacking
 from sharpscope.figures.naming import check_distinct, epoch_of, modalities_of, named, seed_of
 from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
 from sharpscope.figures.style import looks
+from sharpscope.figures.ticks import logarithmic
 from sharpscope.results import TraceResult
 
 QUANTITIES: Mapping[str, str] = {
@@ -142,6 +143,6 @@ def _scale(axes: Any, lines: Any, values: Sequence[float]) -> None:
     found: list[Curve] = list(lines)
     lows = [low for line in found for low in line.low if low is not None and low > 0]
     highs = [high for line in found for high in line.high if high is not None]
-    axes.set_yscale("log")
     # A band may reach below 0, which a logarithm has no place for: it is cut there.
     axes.set_ylim(max(0.6 * min([*lows, *values]), 0.1 * min(values)), 1.6 * max([*highs, *values]))
+    logarithmic(axes)

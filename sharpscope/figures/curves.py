@@ -1,6 +1,6 @@
 """Curves over epochs: a mean over seeds with its band, or one run with its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sharpscope.figures.style import color_of, line_of, marker_of
@@ -60,6 +60,26 @@ def lacking(lines: Mapping[str, Sequence[Mapping[int, Point]]]) -> str:
             word = "epoch" if len(gone) == 1 else "epochs"
             told.append(f"{word} {', '.join(map(str, gone))} of {name}")
     return f"left out, not finite or missing in a seed: {'; '.join(told)}" if told else ""
+
+
+Ends = tuple[float | None, float | None]
+
+
+def within(line: Curve, ends: Ends) -> Curve:
+    """Return a line whose band is cut at the ends of the range that its number has."""
+    least, most = ends
+
+    def cut(values: list[float | None]) -> list[float | None]:
+        bounded = [v if v is None or least is None else max(v, least) for v in values]
+        return [v if v is None or most is None else min(v, most) for v in bounded]
+
+    return line._replace(low=cut(line.low), high=cut(line.high))
+
+
+def cut_told(lines: Iterable[tuple[Curve, Ends]], why: str) -> str:
+    """Return that bands are cut and why, as a sentence; empty where none is."""
+    cut = any(within(line, ends) != line for line, ends in lines)
+    return f"bands are cut at {why}" if cut else ""
 
 
 def draw_curve(axes: Any, line: Curve, name: str, names: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sharpscope.errors import MisuseError
 from sharpscope.figures.captions import caption, means_of, runs_of, seeds_of
-from sharpscope.figures.curves import Point, curve, draw_curve, lacking
+from sharpscope.figures.curves import Ends, Point, curve, cut_told, draw_curve, lacking, within
 from sharpscope.figures.naming import check_distinct, named
 from sharpscope.figures.panels import SIDE_BY_SIDE, check_drawable, legend, panels, whole_epochs
 from sharpscope.figures.style import looks
@@ -20,7 +20,7 @@ _ROW = 1.25  # inches
 class _Quantity(NamedTuple):
     label: str
     told: str
-    ends: tuple[float | None, float | None]  # of its range, where it has one
+    ends: Ends  # of its range, where it has one
 
 
 _QUANTITIES: Mapping[str, _Quantity] = {
@@ -103,7 +103,7 @@ def caption_dominance(results: Sequence[RunRecord]) -> str:
     groups = named(results)
     names = list(dict.fromkeys(name for run in results for name in run.modalities))
     lines = {
-        f"{group}, {_QUANTITIES[what].label} of {name}": found
+        (group, what, name): found
         for group, runs in groups.items()
         for what in _QUANTITIES
         for name in names
@@ -113,7 +113,16 @@ def caption_dominance(results: Sequence[RunRecord]) -> str:
         f"Dominance over training, {runs_of(results)}",
         "; ".join(told),
         means_of(groups, "a line is one run and has no band"),
-        lacking(lines),
+        cut_told(
+            ((curve(found), _QUANTITIES[what].ends) for (_, what, _), found in lines.items()),
+            "the ends of a share, 0 and 1, and of a cosine, -1 and 1",
+        ),
+        lacking(
+            {
+                f"{group}, {_QUANTITIES[what].label} of {name}": found
+                for (group, what, name), found in lines.items()
+            }
+        ),
         seeds_of(results),
     )
 
@@ -124,11 +133,11 @@ def _label(results: Sequence[RunRecord], what: str) -> str:
 
 
 def _lines(axes: Any, runs: Sequence[RunRecord], what: str, names: Sequence[str]) -> None:
-    low, high = _QUANTITIES[what].ends
+    ends = low, high = _QUANTITIES[what].ends
     for name in names:
         found = [course(run, what, name) for run in runs]
         if all(found):
-            draw_curve(axes, curve(found), name, names)
+            draw_curve(axes, within(curve(found), ends), name, names)
     if not axes.lines:
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color="0.5")
         return

@@ -18,12 +18,14 @@ from sharpscope.figures import (
     density,
     dominance,
     landscape,
+    profiles,
     sensitivity,
     surfaces,
     unimodal,
 )
 from sharpscope.figures.alike import check_alike
 from sharpscope.figures.naming import epoch_of
+from sharpscope.figures.planes import QUANTITIES
 from sharpscope.results import Record
 
 Checks = Callable[[Sequence[Any]], Any]
@@ -115,7 +117,8 @@ KINDS: Mapping[str, Kind] = {
         schemas=_PLANE,
         needs="landscapes that are planes",
         check=_grids(2),
-        quantities=("loss", "metric"),
+        quantities=QUANTITIES,
+        options=("colors",),
     ),
     "surfaces": Kind(
         draw=surfaces.draw_surfaces,
@@ -123,16 +126,16 @@ KINDS: Mapping[str, Kind] = {
         schemas=_PLANE,
         needs="landscapes that are planes",
         check=_grids(2),
-        quantities=("loss", "metric"),
-        options=("ceiling",),
+        quantities=QUANTITIES,
+        options=("ceiling", "colors"),
     ),
     "profiles": Kind(
-        draw=landscape.draw_landscape,
-        caption=landscape.caption_landscape,
+        draw=profiles.draw_profiles,
+        caption=profiles.caption_profiles,
         schemas=_PLANE,
         needs="landscapes that are lines",
         check=_grids(1),
-        quantities=("loss", "metric"),
+        quantities=QUANTITIES,
     ),
     "contribution": Kind(
         draw=contribution.draw_contribution,

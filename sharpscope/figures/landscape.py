@@ -1,6 +1,6 @@
-"""Contours of planes and overlaid profiles of lines, one scale for all."""
+"""Contours of planes, on one scale of colors for all or on one for each encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.patheffects as effects
@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from sharpscope.figures.panels import SIDE_BY_SIDE, legend
-from sharpscope.figures.paths import draw_marks, draw_paths
+from sharpscope.errors import MisuseError
+from sharpscope.figures.panels import SIDE_BY_SIDE, fit_height, legend
+from sharpscope.figures.paths import at_model, draw_paths, marks_told, paths_of, points_of
 from sharpscope.figures.planes import (
     arranged,
     axis_labels,
@@ -17,139 +18,179 @@ from sharpscope.figures.planes import (
     check_planes,
     grid_of,
     label_of,
-    scale_of,
     titles_of,
-    told_apart,
 )
-from sharpscope.figures.style import COLORS, LINES, WIDTHS, looks
+from sharpscope.figures.profiles import caption_profiles, draw_profiles
+from sharpscope.figures.scales import check_columns, scales_of, sharing_told
+from sharpscope.figures.style import WIDTHS, looks
+from sharpscope.figures.ticks import told_apart
 from sharpscope.results import LandscapeResult
 
 _LEVELS = 12
+_ROOM = 0.07  # of a panel, around the label of a contour
+# Inches that a panel is tall at most: one alone fills its width, beside others it need not.
+_TALLEST, _TALLEST_ALONE = 2.6, 4.2
 
 
+@looks()
 def draw_landscape(
-    results: Sequence[LandscapeResult], *, width: str = "text", quantity: str = "loss"
+    results: Sequence[LandscapeResult],
+    *,
+    width: str = "text",
+    quantity: str | None = None,
+    colors: str = "shared",
 ) -> Figure:
-    """Return filled and labelled contours, a panel each, or the profiles of lines in one panel.
+    """Return filled and labelled contours, a panel each, or the profiles of lines.
 
-    All share one scale of colors, logarithmic for a loss that is above 0 and spans a factor of 3;
-    what is not finite is a hatched hole, a cross is the model, and the checkpoints of runs that
-    the plane was made from are paths with a ring at the first and a star at the last.
+    A scale of colors is logarithmic for a loss that is above 0 and spans a factor of 3; what is
+    not finite is a hatched hole, a cross is the model, and the checkpoints of runs that the plane
+    was made from are paths with a ring at the first and a star at the last. Where the star is the
+    model, there is no cross.
 
     Args:
         results: Lines or planes, all of one kind.
         width: ``column``, ``text`` or ``page``.
-        quantity: ``loss`` or ``metric``.
+        quantity: ``loss`` or ``metric``; of planes the loss if left out, of lines both.
+        colors: ``shared``, one scale for all planes; or ``encoder``, one for each column of them,
+            where one encoder would leave the others a single color.
 
     Raises:
-        MisuseError: If there is none, a volume among them, lines and planes together, or no metric.
+        MisuseError: If there is none, a volume among them, lines and planes together, no metric,
+            or no column of panels for each encoder.
     """
-    check_planes(results, width, quantity, (1, 2))
-    with looks():
-        if results[0].values.ndim == 1:
-            return _profiles(results, width, quantity)
-        return _contours(results, width, quantity)
-
-
-def caption_landscape(results: Sequence[LandscapeResult], *, quantity: str = "loss") -> str:
-    """Return what the figure shows, with units and settings."""
-    scale = scale_of(results, quantity)
-    kind = "logarithmic" if isinstance(scale, LogNorm) else "linear"
-    ends = f"{kind} from {scale.vmin:.3g} to {scale.vmax:.3g}"
-    paths = any(result.runs for result in results)
+    check_planes(results, width, quantity or "loss", (1, 2))
     if results[0].values.ndim == 1:
-        return caption_of(
-            "Profiles around each encoder",
-            results,
-            quantity,
-            f"the scale is {ends}",
-            "markers are checkpoints" if paths else "the model is at 0",
-        )
+        if colors != "shared":
+            raise MisuseError(f"colors {colors!r} is of planes; lines have no scale of colors")
+        return draw_profiles(results, width=width, quantity=quantity)
+    return _contours(results, width, quantity or "loss", colors)
+
+
+def caption_landscape(
+    results: Sequence[LandscapeResult], *, quantity: str | None = None, colors: str = "shared"
+) -> str:
+    """Return what the figure shows, with units and settings."""
+    if results[0].values.ndim == 1:
+        return caption_profiles(results, quantity=quantity)
+    quantity = quantity or "loss"
     return caption_of(
         "Contours around each encoder",
         results,
-        quantity,
-        f"all panels share the scale of colors, {ends}",
-        "a cross is the model",
+        [quantity],
+        sharing_told(scales_of(results, quantity, colors), colors, "the scale of colors"),
+        marks_told(results, titles_of(results)),
         "lines are the checkpoints of each run, projected into the plane, from ring to star"
-        if paths
+        if any(result.runs for result in results)
         else "",
     )
 
 
-def _contours(results: Sequence[LandscapeResult], width: str, quantity: str) -> Figure:
-    rows, columns, results = arranged(results, 1 if width == "column" else SIDE_BY_SIDE[width])
-    # One panel alone fills its width; beside others it need not.
-    side = min((WIDTHS[width] - 0.8) / columns, 2.6 if columns > 1 else 4.2)
-    figure = Figure(figsize=(WIDTHS[width], side * rows + 0.1), layout="constrained")
+def _contours(results: Sequence[LandscapeResult], width: str, quantity: str, colors: str) -> Figure:
+    scales = scales_of(results, quantity, colors)
+    apart = colors == "encoder" and len(scales) > 1
+    # Beside a column's panels there is no room for colors; below them there is.
+    most = 1 if width == "column" and not apart else SIDE_BY_SIDE[width]
+    rows, columns, results = arranged(results, most)
+    if apart:
+        check_columns(results, columns, most)
+    tall = max(_shape(result) for result in results)
+    # Too high at first, and as high as the panels need in the end.
+    height = rows * (1 + WIDTHS[width] * tall / columns)
+    figure = Figure(figsize=(WIDTHS[width], height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
-    scale = scale_of(results, quantity)
-    levels, shown = _levels(scale)
-    names = dict(zip(shown.tolist(), told_apart(shown.tolist()), strict=True))
-    filled: Any = None
-    titles = titles_of(results)
-    for number, (place, result) in enumerate(zip(axes.ravel(), results, strict=False)):
-        place.patch.set(hatch="xxxx", edgecolor="0.6")
-        values = grid_of(result, quantity)
-        filled = place.contourf(
-            result.x, result.y, values, levels=levels, norm=scale, cmap="viridis"
-        )
-        lines = place.contour(
-            result.x, result.y, values, levels=shown[1:-1], colors="white", linewidths=0.5
-        )
-        halo = [effects.withStroke(linewidth=1.2, foreground=(0, 0, 0, 0.65))]
-        for label in place.clabel(lines, fontsize=5, fmt=names):
-            label.set_path_effects(halo)
-        draw_paths(place, result)
-        place.plot(0, 0, marker="+", color="black", markersize=7, markeredgewidth=2)
-        place.plot(0, 0, marker="+", color="white", markersize=6, markeredgewidth=1)
-        place.set_title(titles[number])
-        words = axis_labels(result)
-        place.set_xlabel(words[0])
-        place.set_ylabel(words[1])
-        assert result.y is not None
-        # Between checkpoints distances are true along both axes, and so are they drawn.
-        isometric = result.axes in ("line", "pca") or np.ptp(result.x) == np.ptp(result.y)
-        place.set_aspect("equal" if isometric else "auto")
+    filled: dict[str, Any] = {}
+    for place, result, title in zip(axes.ravel(), results, titles_of(results), strict=False):
+        filled[result.modality] = _panel(place, result, quantity, scales[result.modality])
+        place.set_title(title)
     for empty in axes.ravel()[len(results) :]:
         empty.set_axis_off()
-    bar = figure.colorbar(filled, ax=axes, shrink=0.9, aspect=25)
-    bar.set_label(label_of(results, quantity))
-    bar.ax.minorticks_off()
-    bar.set_ticks(shown.tolist(), labels=list(names.values()))
+    label = label_of(results, quantity)
+    if apart:
+        for column, (name, scale) in zip(axes.T, scales.items(), strict=True):
+            how: dict[str, Any] = {"ax": column, "location": "bottom", "aspect": 25}
+            _colors(figure.colorbar(filled[name], **how), scale, f"{label}, {name}")
+    else:
+        bar = figure.colorbar(next(iter(filled.values())), ax=axes, aspect=25)
+        _colors(bar, next(iter(scales.values())), label)
     legend(figure, list(axes.ravel()))
+    fit_height(figure, axes, tall, _TALLEST if columns > 1 else _TALLEST_ALONE)
     return figure
 
 
-def _levels(scale: Normalize) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of the filled steps, and every third of them, which is labelled."""
+def _panel(place: Any, result: LandscapeResult, quantity: str, scale: Normalize) -> Any:
+    """Draw one plane; return its filled contours."""
+    levels, names = _levels(scale)
+    values = grid_of(result, quantity)
+    place.patch.set(hatch="xxxx", edgecolor="0.6")
+    filled = place.contourf(result.x, result.y, values, levels=levels, norm=scale, cmap="viridis")
+    lines = place.contour(
+        result.x, result.y, values, levels=list(names)[1:-1], colors="white", linewidths=0.5
+    )
+    draw_paths(place, result)
+    halo = [effects.withStroke(linewidth=1.2, foreground=(0, 0, 0, 0.65))]
+    where = _free_places(lines, result)
+    for text in place.clabel(lines, fontsize=5, fmt=dict(names), manual=where) if where else ():
+        text.set_path_effects(halo)
+    if at_model(result) is None:
+        place.plot(0, 0, marker="+", color="black", markersize=7, markeredgewidth=2)
+        place.plot(0, 0, marker="+", color="white", markersize=6, markeredgewidth=1)
+    words = axis_labels(result)
+    place.set_xlabel(words[0])
+    place.set_ylabel(words[1])
+    place.set_aspect("equal" if _isometric(result) else "auto")
+    return filled
+
+
+def _free_places(lines: Any, result: LandscapeResult) -> list[tuple[float, float]]:
+    """Return the point of each contour that is farthest from the border, the model and the paths.
+
+    A contour that stays near them, such as one around a corner, has no room for a label.
+    """
+    low = np.array([result.x.min(), _y(result).min()])
+    reach = np.array([np.ptp(result.x), np.ptp(_y(result))])
+    taken = np.concatenate([np.zeros((1, 2)), *(points_of(path) for path in paths_of(result))])
+    found: list[tuple[float, float]] = []
+    for collected in lines.get_paths():
+        for contour in collected.to_polygons(closed_only=False):
+            share = (contour - low) / reach
+            border = np.minimum(share, 1 - share).min(axis=1)
+            others = np.abs((contour[:, None] - taken) / reach).max(axis=2).min(axis=1)
+            room = np.minimum(border, others)
+            if room.max() > _ROOM:
+                x, y = contour[room.argmax()]
+                found.append((float(x), float(y)))
+    return found
+
+
+def _isometric(result: LandscapeResult) -> bool:
+    """Whether a unit along y is drawn as long as one along x."""
+    # Between checkpoints distances are true along both axes, and so are they drawn.
+    return result.axes in ("line", "pca") or np.ptp(result.x) == np.ptp(_y(result))
+
+
+def _shape(result: LandscapeResult) -> float:
+    """Return the height of a panel over its width."""
+    return float(np.ptp(_y(result)) / np.ptp(result.x)) if _isometric(result) else 1.0
+
+
+def _y(result: LandscapeResult) -> np.ndarray:
+    assert result.y is not None
+    return result.y
+
+
+def _levels(scale: Normalize) -> tuple[np.ndarray, Mapping[float, str]]:
+    """Return the edges of the filled steps, and what every third of them is labelled."""
     low, high = float(scale.vmin or 0.0), float(scale.vmax or 1.0)
     spaced = np.geomspace if isinstance(scale, LogNorm) else np.linspace
     levels = spaced(low, high, _LEVELS + 1)
-    shown = levels[::3].copy()
+    shown = levels[::3].tolist()
     levels[[0, -1]] = np.nextafter(low, -np.inf), np.nextafter(high, np.inf)
-    return levels, shown
+    return levels, dict(zip(shown, told_apart(shown), strict=True))
 
 
-def _profiles(results: Sequence[LandscapeResult], width: str, quantity: str) -> Figure:
-    figure = Figure(figsize=(WIDTHS[width], min(2.6, WIDTHS[width] * 0.6)), layout="constrained")
-    axes: Any = figure.subplots()
-    for place, (result, title) in enumerate(zip(results, titles_of(results), strict=True)):
-        axes.plot(
-            result.x,
-            grid_of(result, quantity),
-            color=COLORS[place % len(COLORS)],
-            linestyle=LINES[place % len(LINES)],
-            label=title,
-        )
-        if quantity == "loss":
-            draw_marks(axes, result, COLORS[place % len(COLORS)])
-    if isinstance(scale_of(results, quantity), LogNorm):
-        axes.set_yscale("log")
-    axes.axvline(0, color="0.6", linewidth=0.5, zorder=0)
-    words = " or ".join(dict.fromkeys(axis_labels(result)[0] for result in results))
-    units = " or ".join(dict.fromkeys(result.axis_unit for result in results))
-    axes.set_xlabel(f"{words} ({units})")
-    axes.set_ylabel(label_of(results, quantity))
-    legend(figure, [axes])
-    return figure
+def _colors(bar: Any, scale: Normalize, label: str) -> None:
+    """Label a bar of colors as the contours are."""
+    _, names = _levels(scale)
+    bar.set_label(label)
+    bar.ax.minorticks_off()
+    bar.set_ticks(list(names), labels=list(names.values()))

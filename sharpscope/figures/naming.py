@@ -137,8 +137,12 @@ def check_distinct(
 
 
 def _given(record: Record) -> str | None:
-    """Return the tag if somebody chose it; the command line makes them from file names."""
-    if record.tag is None:
+    """Return the tag if somebody chose it; the command line makes them from file names.
+
+    A tag that is no more than the registered name of the method tells what the recipe does.
+    """
+    recipe = recipe_of(record)
+    if record.tag is None or (recipe is not None and record.tag == recipe["method"]):
         return None
     path = record.checkpoint if isinstance(record, RunRecord) else None
     if isinstance(record, Result):

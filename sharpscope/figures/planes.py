@@ -1,10 +1,9 @@
-"""What contours, profiles and surfaces share: a quantity, one scale, and what it is called."""
+"""What contours, profiles and surfaces share: a quantity, an order, and what they are called."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
 
 from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
@@ -43,13 +42,18 @@ def check_planes(
             f"{' and '.join(map(str, sorted(found)))} axes"
         )
     check_alike(results)
-    if quantity == "metric":
-        metrics = {result.metric for result in results}
-        if None in metrics or len(metrics) > 1 or any(r.metric_values is None for r in results):
-            raise MisuseError(
-                "quantity 'metric' needs landscapes that measured one metric; got "
-                f"{said(sorted(str(metric) for metric in metrics))}"
-            )
+    if quantity == "metric" and not one_metric(results):
+        raise MisuseError(
+            "quantity 'metric' needs landscapes that measured one metric; got "
+            f"{said(sorted(str(result.metric) for result in results))}"
+        )
+
+
+def one_metric(results: Sequence[LandscapeResult]) -> bool:
+    """Whether all measured a metric beside the loss, and the same one."""
+    metrics = {result.metric for result in results}
+    measured = all(result.metric_values is not None for result in results)
+    return measured and len(metrics) == 1 and None not in metrics
 
 
 def grid_of(result: LandscapeResult, quantity: str) -> Any:
@@ -64,22 +68,6 @@ def label_of(results: Sequence[LandscapeResult], quantity: str) -> str:
         metric = str(results[0].metric)
         return METRIC_WORDS.get(metric, metric)
     return f"{said(result.loss for result in results)} loss"
-
-
-def scale_of(
-    results: Sequence[LandscapeResult], quantity: str, *, ceiling: float | None = None
-) -> Normalize:
-    """Return one scale for all: logarithmic where everything is above 0 and spans a factor of 3."""
-    every = np.concatenate([np.ma.compressed(grid_of(result, quantity)) for result in results])
-    if ceiling is not None:
-        every = every[every <= ceiling]
-    if not every.size:
-        under = "" if ceiling is None else f" and at most {ceiling:g}"
-        raise MisuseError(f"there is no landscape to draw: no point is finite{under}")
-    low, high = float(every.min()), float(every.max())
-    if quantity == "loss" and low > 0 and high > 3 * low:
-        return LogNorm(low, high)
-    return Normalize(low, high if high > low else low + 1.0)
 
 
 def arranged(
@@ -99,22 +87,6 @@ def arranged(
         return len(rows), len(names), [result for row in rows for result in row]
     columns = min(len(results), most)
     return -(-len(results) // columns), columns, list(results)
-
-
-def told_apart(values: Sequence[float]) -> list[str]:
-    """Return numbers with as few digits, two at least, as tell them apart.
-
-    Example:
-        >>> told_apart([1.0, 1.02, 1.5]), told_apart([1.0, 10.0, 100.0])
-        (['1', '1.02', '1.5'], ['1', '10', '100'])
-    """
-    found: list[str] = []
-    for digits in range(2, 7):
-        rounded = [float(f"{value:.{digits}g}") for value in values]
-        found = [f"{v:.0f}" if 99 < abs(v) < 1e5 else f"{v:.{digits}g}" for v in rounded]
-        if len(set(found)) == len(set(values)):
-            break
-    return found
 
 
 def titles_of(results: Sequence[LandscapeResult]) -> list[str]:
@@ -141,7 +113,9 @@ def axis_labels(result: LandscapeResult) -> list[str]:
     return [f"{label} ({share:.1%} of variance)" for label, share in shares]
 
 
-def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> list[str]:
+def settings_sentences(
+    results: Sequence[LandscapeResult], quantities: Sequence[str] = ("loss",)
+) -> list[str]:
     """Return the sentences of a caption that every figure of landscapes needs."""
     kinds = _each(results, lambda r: _DIRECTIONS.get(r.axes, r.axes))
     # The others have a length of their own.
@@ -162,9 +136,12 @@ def settings_sentences(results: Sequence[LandscapeResult], quantity: str) -> lis
         for name in ("x", "y", "z")[: results[0].values.ndim]
     )
     measured = data_of(results)
-    if quantity == "metric":
-        measured = f"{label_of(results, 'metric')} of the fused prediction; {measured}"
-    holes = sum(int(np.ma.count_masked(grid_of(r, quantity))) for r in results)
+    if "metric" in quantities:
+        metric = f"{label_of(results, 'metric')} of the fused prediction"
+        both = len(quantities) > 1
+        measured = f"{measured}, and {metric}" if both else f"{metric}; {measured}"
+    lacking = [np.any([np.ma.getmaskarray(grid_of(r, q)) for q in quantities], 0) for r in results]
+    holes = sum(int(mask.sum()) for mask in lacking)
     return [
         measured,
         f"{shape} points along {kinds}{how}{orthogonal}, {reach} in units of the direction",
@@ -193,7 +170,9 @@ def _reach(coordinates: np.ndarray) -> str:
     return f"±{high:.3g}" if np.isclose(low, -high) else f"{low:.3g} to {high:.3g}"
 
 
-def caption_of(head: str, results: Sequence[LandscapeResult], quantity: str, *more: Any) -> str:
+def caption_of(
+    head: str, results: Sequence[LandscapeResult], quantities: Sequence[str], *more: str
+) -> str:
     """Return a caption that begins and ends as told."""
-    measured, *others = settings_sentences(results, quantity)
+    measured, *others = settings_sentences(results, quantities)
     return caption(f"{head}: {measured}", *others, *more)

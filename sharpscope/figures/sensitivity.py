@@ -12,6 +12,7 @@ from sharpscope.figures.naming import check_distinct, named, setting_words
 from sharpscope.figures.panels import check_drawable, legend, panels
 from sharpscope.figures.style import color_of, line_of, looks, marker_of
 from sharpscope.figures.summary import Summary, over_seeds
+from sharpscope.figures.ticks import logarithmic
 from sharpscope.results import RunRecord
 from sharpscope.results.contribution import METRIC_WORDS
 
@@ -56,7 +57,7 @@ def draw_sensitivity(
             _line(place, runs, setting, quantity, name, names)
         values = [float(r.settings[setting]) for r in results if setting in r.settings]
         if min(values) > 0 and max(values) > _SPAN * min(values):
-            place.set_xscale("log")
+            logarithmic(place, "x")
         if len(parts) > 1:
             place.set_title(data)
         place.set_xlabel(setting_words(setting))

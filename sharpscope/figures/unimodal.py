@@ -20,7 +20,7 @@ from sharpscope.figures.captions import (
     setting_of,
 )
 from sharpscope.figures.naming import check_distinct, named
-from sharpscope.figures.panels import check_drawable, legend, panels
+from sharpscope.figures.panels import check_drawable, entries_of, legend, panels
 from sharpscope.figures.style import color_of, looks, marker_of
 from sharpscope.figures.summary import Summary, over_seeds
 from sharpscope.results import ContributionResult
@@ -80,7 +80,9 @@ def draw_unimodal(
         place.set_ylabel(f"{second} alone: {_words(results)}")
     if len(pairs) == 1 and width != "column" and len(groups) > 1:
         axes[0].set_anchor("W")
-        axes[0].legend(loc="upper left", bbox_to_anchor=(1.03, 1.0))
+        entries = entries_of(axes)
+        place = {"loc": "upper left", "bbox_to_anchor": (1.03, 1.0)}
+        axes[0].legend(list(entries.values()), list(entries), **place)
     else:
         legend(figure, axes, list(groups))
     return figure
@@ -123,7 +125,7 @@ def caption_unimodal(results: Sequence[ContributionResult], *, quantity: str = "
         f"points are means over seeds ({several}), {ERROR_OVER_SEEDS}"
         if several
         else "error bars are one standard error over items, by the bootstrap",
-        "on the grey diagonal both modalities do equally well",
+        "both axes span the same range, and on the grey diagonal both modalities do equally well",
         methods_of(results),
         seeds_of(results),
     )

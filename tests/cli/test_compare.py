@@ -45,6 +45,9 @@ def test_planes_of_all_on_one_scale(runs: Path, tmp_path: Path) -> None:
     assert len(kept) == 4
     # From what was saved, without a model; and not where a range or a seed is another.
     assert "Drew q.pdf" in done("compare", "k", "--planes", "q.pdf")
+    assert "Drew q.pdf" in done("compare", "k", "--planes", "q.pdf", "--colors", "encoder")
+    told = flat(failed("compare", "k", "--colors", "encoder", code=2))
+    assert "--colors is of --planes, which was not asked for" in told
     few = ("--samples", "96", "--batch-size", "16", "--modality", "fou")
     for options, what in (
         (("--shape", "5x5"), "the grid is 5x5 and 21x21"),

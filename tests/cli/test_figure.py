@@ -50,6 +50,16 @@ def test_the_caption_alone_and_beside_the_file(traces: Path) -> None:
     assert both.endswith("Drew x.png\n")
 
 
+def test_colors_for_each_encoder(tmp_path: Path) -> None:
+    found = [toy.plane(method, name) for method in ("late", "masam") for name in ("ehr", "cxr")]
+    save_all(found, tmp_path / "planes", "landscape")
+    for kind in ("contours", "surfaces"):
+        how = ("figure", tmp_path / "planes", "--kind", kind, "--colors", "encoder")
+        text = " ".join(done(*how, "--out", f"{kind}.png", "--caption").split())
+        assert "Panels of one encoder share" in text
+        assert text.endswith(f"Drew {kind}.png")
+
+
 def test_files_of_several_kinds_of_result(tmp_path: Path) -> None:
     paths = [
         result.save(tmp_path / f"{number}.json")
@@ -103,6 +113,8 @@ def test_misuse_is_one_sentence(traces: Path, tmp_path: Path) -> None:
         (plane, traces, "--caption"): "no figure shows sharpscope/landscape, sharpscope/trace",
         (plane, "--width", "wide", "--caption"): "--width must be 'text', 'column' or 'page'",
         (plane, "--kind", "surfaces", "--ceiling", "-1", "--caption"): "--ceiling must be a",
+        (plane, "--kind", "contours", "--colors", "x", "--caption"): "--colors must be 'shared' or",
+        (traces, "--colors", "encoder", "--caption"): "--colors means nothing to kind 'course'",
         (plane, "--kind", "contours", "--setting", "rho", "--caption"): "--setting means nothing",
         (plane, "--kind", "contours", "--quantity", "x", "--caption"): "--quantity must be 'loss'",
         (plane, "--kind", "contours", "--out", "text.json/x.pdf"): "cannot write text.json/x.pdf",

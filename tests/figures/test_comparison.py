@@ -65,6 +65,19 @@ def test_a_row_for_each_quantity_with_values_and_intervals(found: Comparison):
     assert figure.axes[2].get_xlabel() == "λ$_\\mathrm{max}$\n(loss / parameter²)"
 
 
+def test_modalities_head_their_rows_apart_from_those_above(found: Comparison):
+    left = draw_comparison(found).axes[0]
+    heads: dict[str, float] = {text.get_text(): text.xy[1] for text in left.texts}  # pyright: ignore[reportAttributeAccessIssue]
+    lines = left.get_yticks().tolist()
+    assert heads["ehr"] < lines[0]
+    # Nearer to its own first row than to the last one of the other.
+    assert lines[3] - heads["cxr"] < heads["cxr"] - lines[2] + 0.5
+    assert lines[3] - lines[2] > 2 * (lines[1] - lines[0])
+    assert {text.get_horizontalalignment() for text in left.texts} == {
+        "right"
+    }  # among the names of the rows
+
+
 def test_what_is_within_noise_is_hollow(found: Comparison):
     right: Any = draw_comparison(found).axes[1]
     white = [bar.lines[0].get_markerfacecolor() == "white" for bar in right.containers]
@@ -82,7 +95,7 @@ def test_differences_where_a_ratio_has_no_interval_or_they_are_asked_for(found: 
     )
     for figure in (draw_comparison(odd), draw_comparison(found, scale="difference")):
         right = figure.axes[1]
-        assert right.get_xlabel() == "difference from late (loss /\nparameter²),\n95 % interval"
+        assert right.get_xlabel() == "difference from late\n(loss / parameter²),\n95 % interval"
         shown = [value for value, _, _ in marks(right)]
         expected = [one.difference for one in found.differences if one.quantity == "trace"]
         assert shown == expected
@@ -100,7 +113,9 @@ def test_labels_fit_their_panels_and_say_where_no_interval_is_known(found: Compa
     )
     figure = draw_comparison(bare, width="column")
     for axes in figure.axes:
-        assert max(map(len, axes.get_xlabel().split("\n"))) <= 17
+        assert max(map(len, axes.get_xlabel().split("\n"))) <= 22
+    # A unit is not broken.
+    assert "\n(loss / parameter²)" in figure.axes[0].get_xlabel()
     assert figure.axes[1].get_xlabel().endswith("no interval known")
 
 

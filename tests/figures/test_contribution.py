@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from sharpscope.errors import MisuseError
-from sharpscope.figures import draw_contribution, save_figure
+from sharpscope.figures import caption_of, draw_contribution, save_figure
 from sharpscope.figures.style import COLORS
 from sharpscope.results import ContributionResult, load
 from tests.results.makers import a_contribution
@@ -37,10 +37,23 @@ def test_bars_are_the_numbers_with_their_errors():
 
 
 def test_what_was_not_measured_leaves_its_place_empty():
-    result = a_contribution(probe={"ehr": 0.8}, alignment={}, alignment_error={})
+    result = a_contribution(probe={"ehr": 0.8}, alignment={"ehr": 0.9, "cxr": None})
     _, metrics, alignment = draw_contribution([result]).axes
     assert len(heights(metrics)) == 5
-    assert heights(alignment) == []
+    assert heights(alignment) == [0.9]
+    assert "right: alignment γ" in caption_of([result], "contribution").replace("Right", "right")
+
+
+def test_no_panel_is_left_for_an_alignment_that_no_result_has():
+    bare = [a_contribution(alignment={}), a_contribution(alignment={"ehr": None, "cxr": None})]
+    figure = draw_contribution(bare)
+    assert len(figure.axes) == 4
+    assert all(axes.patches for axes in figure.axes)
+    told = caption_of(bare, "contribution")
+    assert "Right: accuracy without a modality" in told
+    assert "γ" not in told
+    # One that has it keeps the column, and the place of the other in it is empty.
+    assert len(draw_contribution([bare[0], a_contribution()]).axes) == 6
 
 
 def test_checkpoints_share_their_scales():

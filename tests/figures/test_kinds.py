@@ -139,6 +139,7 @@ def test_a_kind_that_the_records_cannot_give():
     [
         ({"setting": "rho"}, "setting means nothing to kind 'contours'; 'sensitivity' do"),
         ({"ceiling": 2.0}, "ceiling means nothing to kind 'contours'; 'surfaces' do"),
+        ({"colors": "encoders"}, "colors must be 'shared' or 'encoder'; got 'encoders'; did you"),
         ({"quantity": "gap"}, r"quantity must be 'loss' or 'metric' \(of kind contours\); got"),
         ({"width": "wide"}, "width must be 'text', 'column' or 'page'; got 'wide'"),
         ({"color": "red"}, "color means nothing to kind 'contours'$"),

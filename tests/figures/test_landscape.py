@@ -66,16 +66,6 @@ def test_holes_stay_holes_and_the_scale_is_linear_below_zero():
     assert any(other.get_ylabel() == "fusion loss" for other in figure.axes)
 
 
-def test_profiles_are_overlaid():
-    figure = draw_landscape([a_line(tag="late"), replace(a_line(), tag="masam")], width="column")
-    (axes,) = figure.axes
-    curves = [line for line in axes.lines if np.size(line.get_xdata()) == 5]
-    assert [line.get_label() for line in curves] == ["late · cxr", "masam · cxr"]
-    assert len({line.get_linestyle() for line in curves}) == 2
-    assert axes.get_yscale() == "log"
-    assert axes.get_ylabel() == "fusion loss"
-
-
 def test_what_cannot_be_drawn():
     with pytest.raises(MisuseError, match="shows lines, or planes; got results with 1 and 2 axes"):
         draw_landscape([a_line(), a_landscape()])
@@ -152,20 +142,6 @@ def test_two_runs_in_one_plane_are_two_paths_within_its_range():
     assert "top Hessian eigenvectors, x -0.5 to 1.5, y ±2" in caption_of([aside], "contours")
 
 
-def test_checkpoints_are_marked_on_a_profile():
-    line = a_line(
-        axes="line",
-        runs=("a",),
-        path_x=np.array([0.0, 1.0]),
-        path_loss=np.array([0.01, 1.01]),
-        path_names=("late", "masam"),
-    )
-    (axes,) = draw_landscape([line]).axes
-    assert [text.get_text() for text in axes.texts] == ["late", "masam"]
-    (marks,) = [one for one in axes.lines if one.get_marker() == "o"]
-    assert np.asarray(marks.get_ydata()).tolist() == [0.01, 1.01]
-
-
 def test_the_metric_in_place_of_the_loss():
     metric = np.linspace(0.5, 0.9, 9).reshape(3, 3)
     result = a_landscape(metric="accuracy", metric_values=metric)
@@ -195,25 +171,89 @@ def test_the_caption_tells_what_was_left_out_and_how_the_axes_were_made():
     assert "logarithmic from 0.5 to 5.5" in told
 
 
-def test_both_ends_of_a_line_are_marked_and_its_axis_says_what_they_are():
-    where = np.array([-0.5, 0.0, 0.5, 1.0, 1.5])
-    line = a_landscape(
-        axes="line",
-        labels=("to masam",),
-        x=where,
-        y=None,
-        values=np.array([3.0, 1.0, 2.0, 1.5, 2.5]),
-        lengths=(1.0,),
-        curvatures=(None,),
-        runs=("run",),
-        path_names=("masam",),
-        path_x=np.array([1.0]),
-        path_run=np.array([0.0]),
-        path_loss=np.array([1.5]),
-        tag="late",
-    )
-    (axes,) = draw_landscape([line]).axes
-    assert [text.get_text() for text in axes.texts] == ["late", "masam"]
-    (marks,) = [one for one in axes.lines if one.get_marker() == "o"]
-    assert np.asarray(marks.get_xydata()).tolist() == [[0.0, 1.0], [1.0, 1.5]]
-    assert axes.get_xlabel() == "to masam (0 is the model, 1 the other one)"
+def test_a_star_at_the_model_stands_for_the_cross():
+    def crosses(result: LandscapeResult) -> int:
+        (axes,) = panels(draw_landscape([result]))
+        return sum(line.get_marker() == "+" for line in axes.lines)
+
+    through = with_paths()  # the last checkpoint of late is at 0
+    assert crosses(through) == 0
+    assert "The star of late is the model." in caption_of([through], "contours")
+    assert through.path_x is not None
+    aside = replace(through, path_x=through.path_x + 0.1)
+    assert crosses(aside) == 2  # black below white
+    assert "A cross is the model." in caption_of([aside], "contours")
+    told = caption_of([replace(through, tag="a"), replace(aside, tag="b")], "contours")
+    assert "A cross is the model, or the star of late (a · cxr)." in told
+
+
+def test_a_figure_is_as_high_as_its_panels_need():
+    x, y = np.linspace(-1, 1, 9), np.linspace(0, 1, 5)
+    wide = a_landscape(x=x, y=y, values=np.add.outer(y**2, x**2) + 0.1, axes="pca")
+    figure = draw_landscape([wide], width="column")
+    figure.draw_without_rendering()
+    axes, bar = figure.axes
+    allotted, drawn = axes.get_position(original=True), axes.get_position()
+    assert drawn.height == pytest.approx(allotted.height, rel=0.02)
+    assert drawn.width == pytest.approx(allotted.width, rel=0.02)
+    assert bar.get_position().height == pytest.approx(drawn.height, rel=0.02)
+    inches = figure.get_size_inches()
+    assert drawn.height * inches[1] == pytest.approx(drawn.width * inches[0] / 2, rel=0.02)
+
+
+def test_labels_of_contours_stay_inside_and_off_the_paths():
+    x = np.linspace(-1, 1, 21)
+    values = np.add.outer(0 * x, x + 2.0)  # contours stand upright
+    path = {"runs": ("a",), "path_run": np.zeros(2), "axes": "pca"}
+    level = {"path_x": np.array([-1.0, 1.0]), "path_y": np.array([0.0, 0.0])}
+    plane = a_landscape(x=x, y=x, values=values, **path, **level)
+    (axes,) = panels(draw_landscape([plane]))
+    found = [text.get_position() for text in axes.texts]
+    assert len(found) == 3
+    assert all(0.3 < abs(y) < 0.8 for _, y in found)
+
+
+def unlike() -> list[LandscapeResult]:
+    """Return planes of two encoders, one much steeper than the other, of two methods."""
+    return [
+        a_landscape(tag=tag, modality=name, values=a_landscape().values * scale * steep)
+        for tag, scale in (("late", 1.0), ("masam", 2.0))
+        for name, steep in (("ehr", 1.0), ("cxr", 100.0))
+    ]
+
+
+def test_a_scale_of_colors_for_each_encoder():
+    figure = draw_landscape(unlike(), colors="encoder", width="column")
+    shown = panels(figure)
+    norms = [axes.collections[0].norm for axes in shown]
+    assert [(norm.vmin, norm.vmax) for norm in norms] == [(0.5, 11.0), (50.0, 1100.0)] * 2
+    bars = [axes for axes in figure.axes if axes not in shown]
+    assert [bar.get_xlabel() for bar in bars] == ["fusion loss, ehr", "fusion loss, cxr"]
+    figure.draw_without_rendering()
+    for bar, above in zip(bars, shown[2:], strict=True):
+        box, panel = bar.get_position(), above.get_position()
+        assert (box.x0, box.x1) == pytest.approx((panel.x0, panel.x1), abs=0.02)
+        assert box.y1 < panel.y0
+    told = caption_of(unlike(), "contours", colors="encoder")
+    assert "anels of one encoder share the scale of colors, by which methods compare" in told
+    assert "ehr logarithmic from 0.5 to 11 and cxr logarithmic from 50 to 1.1e+03" in told
+    shared = caption_of(unlike(), "contours", colors="shared")
+    assert "All panels share the scale of colors, logarithmic from 0.5 to 1.1e+03." in shared
+
+
+def test_a_scale_for_each_encoder_needs_its_column():
+    for draw in (draw_landscape, draw_surfaces):
+        with pytest.raises(
+            MisuseError, match="a column for each encoder: every method with each of"
+        ):
+            draw(unlike()[:3], colors="encoder")
+        with pytest.raises(MisuseError, match="must be 'shared' or 'encoder'; got 'own'"):
+            draw(unlike(), colors="own")
+    many = [replace(unlike()[0], modality=name) for name in "abcde"]
+    with pytest.raises(
+        MisuseError, match="a, b, c, d and e, once, and at most 3 of them at this w"
+    ):
+        draw_landscape(many, colors="encoder")
+    # A single encoder has one scale either way.
+    alone = draw_landscape(unlike()[::2], colors="encoder")
+    assert sum(axes.get_ylabel() == "fusion loss" for axes in alone.axes) == 1

@@ -54,6 +54,15 @@ def test_a_tag_that_holds_the_name_of_the_file_was_chosen_all_the_same():
         assert tagged(made) == ["MASAM"]
 
 
+def test_a_tag_that_is_the_name_of_the_method_is_none():
+    def tagged(tag: str, method: str) -> list[str]:
+        return list(named([replace(toy.trace(method, "ehr"), tag=tag)]))
+
+    assert tagged("masam", "masam") == ["MASAM"]
+    assert tagged("masam", "late") == ["masam"]
+    assert list(named([a_trace(tag="late", provenance={})])) == ["late"]  # nothing is known of it
+
+
 def test_encoders_stand_in_the_order_of_the_model():
     results = [toy.trace("late", "cxr"), a_trace(modality="shared"), toy.trace("late", "ehr")]
     assert modalities_of(results) == ["ehr", "cxr", "shared"]

@@ -134,6 +134,11 @@ def test_a_point_for_each_method_with_both_errors():
     assert axes.get_xlabel() == "ehr alone: accuracy"
     assert np.ptp(axes.get_xlim()) == pytest.approx(np.ptp(axes.get_ylim()))
     assert len({c[0].get_marker() for c in axes.containers}) == 2
+    assert axes.get_box_aspect() == 1
+    beside: Any = axes.get_legend()
+    handles: list[Any] = beside.legend_handles
+    assert [handle.get_marker() for handle in handles] == ["o", "s"]  # without error bars
+    assert "both axes span the same range" in caption_of(results, "unimodal").lower()
     assert draw_unimodal(results, quantity="readout").axes[0].containers[0][0].get_xdata() == [0.55]
 
 

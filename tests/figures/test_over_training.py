@@ -67,12 +67,33 @@ def test_seeds_are_a_mean_with_its_interval():
     assert lines(ehr) == {"MASAM": [0.2, 0.25, 0.3]}
     assert lines(cxr) == {"MASAM": [-0.05, -0.1, -0.15]}
     half = t.ppf(0.975, 1) * np.std([0.1, 0.3], ddof=1) / 2**0.5
-    assert band(ehr)[0] == pytest.approx(0.2 - half)
+    assert 0.2 - half < -1
+    assert band(ehr)[0] == -1.0  # a cosine has ends, and its interval is cut there
+    narrow = t.ppf(0.975, 1) * np.std([0.0, -0.3], ddof=1) / 2**0.5
+    assert -0.15 - narrow < -1
+    assert band(cxr) == (-1.0, pytest.approx(1.0))
     assert ehr.get_ylim() == cxr.get_ylim()
     assert ehr.get_ylim()[0] >= -1.04  # a cosine has ends
-    assert "means over seeds (2 seeds each), bands their 95 % intervals" in caption_of(
-        [first, second], "alignment"
+    told = caption_of([first, second], "alignment")
+    assert "means over seeds (2 seeds each), bands their 95 % intervals" in told
+    assert "Bands are cut at -1 and 1, the ends of a cosine." in told
+    assert "cut at" not in caption_of([first], "alignment")
+
+
+def test_shares_and_cosines_of_dominance_are_cut_at_their_ends():
+    first = toy.run("masam", seed=1)
+    other = tuple(
+        {**entry, "alignment": {"ehr": 0.3, "cxr": 0.0}, "dominant": {"ehr": 4, "cxr": 0}}
+        for entry in first.history
     )
+    second = replace(first, recipe={**first.recipe, "seed": 2}, history=other)
+    dominated, scores, alignment = draw_dominance([first, second]).axes
+    assert (min(band(dominated)), max(band(dominated))) == (0.0, 1.0)
+    assert min(band(alignment)) == -1.0
+    assert band(scores) == (0.5, 0.5)
+    told = caption_of([first, second], "dominance")
+    assert "Bands are cut at the ends of a share, 0 and 1, and of a cosine, -1 and 1." in told
+    assert "cut at" not in caption_of([first], "dominance")
 
 
 def test_alignment_over_epochs_from_contributions_of_kept_checkpoints():
@@ -120,6 +141,14 @@ def test_a_wide_range_is_logarithmic_only_above_zero():
     assert high > 600 * 1.1
     saddle = [replace(one, value=-1.0, normalized={"per_parameter": -0.5}) for one in course()[:1]]
     assert draw_course([*saddle, *course(scale=10.0)[1:]]).axes[0].get_yscale() == "linear"
+
+
+def test_a_logarithm_of_less_than_two_decades_has_plain_numbers():
+    axes = draw_course(course(scale=2.0)).axes[0]  # a factor of 38
+    assert axes.get_yscale() == "log"
+    shown = [text.get_text() for text in axes.get_yticklabels()]
+    assert shown == ["1", "3", "10", "30"]
+    assert not any(text.get_text() for text in axes.get_yticklabels(minor=True))
 
 
 def test_an_epoch_that_a_seed_lacks_is_left_out_of_the_mean():

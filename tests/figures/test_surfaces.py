@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm
 
 from sharpscope.errors import MisuseError
 from sharpscope.figures import caption_of, draw_surfaces
+from sharpscope.figures.paths import height_at
 from sharpscope.figures.surfaces import CAMERA
 from tests.figures import toy
 from tests.results.makers import a_landscape
@@ -81,6 +82,67 @@ def test_a_metric_is_on_a_linear_scale():
     assert figure.axes[-1].get_ylabel() == "accuracy"
     assert surfaces(figure)[0].get_zlim() == (0.0, 1.0)
     assert [text.get_text() for text in figure.texts] == ["ehr"]
+
+
+def test_paths_lie_on_the_surface():
+    x = np.linspace(-1, 1, 3)
+    values = np.add.outer(2 * x, x) + 4.0  # a slope, on which bilinear is exact
+    plane = a_landscape(
+        x=x,
+        y=x,
+        values=values,
+        axes="pca",
+        runs=("late", "masam"),
+        path_x=np.array([-0.5, 0.3, 0.0, 3.0]),
+        path_y=np.array([0.5, 0.1, 0.0, 0.0]),
+        path_run=np.array([0.0, 0.0, 1.0, 1.0]),
+        path_loss=np.full(4, 9.0),  # of the full weights, off the plane
+        provenance=toy.provenance("late"),
+    )
+    figure = draw_surfaces([plane])
+    (axes,) = surfaces(figure)
+    found = [np.asarray(line.get_data_3d(), dtype=float) for line in axes.lines]
+    for line in found:
+        inside = np.isfinite(line[2])
+        assert line[2][inside] == pytest.approx((2 * line[1] + line[0] + 4.0)[inside])
+    assert any(line.shape[1] > 10 for line in found)  # between checkpoints too
+    stars = [line.get_data_3d() for line in axes.lines if line.get_marker() == "*"]
+    assert np.ravel(stars[0]).tolist() == pytest.approx([0.3, 0.1, 4.5])
+    assert np.isnan(stars[1][2]).all()  # outside the plane
+    assert np.ptp(axes.get_xlim()) < 2.2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["late fusion", "MASAM"]
+    told = caption_of([plane], "surfaces")
+    assert "projected into the plane and drawn at the height of its surface, from ring to" in told
+    assert "from ring to" not in caption_of(planes(), "surfaces")
+
+
+def test_a_path_has_a_gap_where_the_surface_has_a_hole():
+    x = np.linspace(-1, 1, 3)
+    values = np.full((3, 3), 1.0)
+    values[0, 0] = np.nan
+    plane = a_landscape(x=x, y=x, values=values)
+    at = height_at(plane, values, np.array([-0.5, 0.5, 1.0]), np.array([-0.5, 0.5, 1.0]))
+    assert np.isnan(at[0])
+    assert at[1:].tolist() == [1.0, 1.0]
+
+
+def test_a_range_of_z_and_a_scale_of_colors_for_each_encoder():
+    figure = draw_surfaces(planes(), colors="encoder")
+    shown = surfaces(figure)  # late and masam, ehr and cxr
+    tops = [axes.get_zlim()[1] for axes in shown]
+    assert tops == pytest.approx([0.1 + 0.5 * 5, 0.1 + 0.5 * 12] * 2)
+    norms = [axes.collections[0].norm for axes in shown]
+    assert norms[0] is norms[2]
+    assert norms[1] is norms[3]
+    bars = [axes for axes in figure.axes if axes.name != "3d"]
+    assert [bar.get_xlabel() for bar in bars] == ["fusion loss, ehr", "fusion loss, cxr"]
+    for bar, axes in zip(bars, shown[2:], strict=True):
+        middle = bar.get_position().x0 + bar.get_position().width / 2
+        box = axes.get_position(original=True)
+        assert middle == pytest.approx(box.x0 + box.width / 2)
+    told = caption_of(planes(), "surfaces", colors="encoder")
+    assert "Panels of one encoder share the range of z and the scale of colors, by which" in told
+    assert "ehr logarithmic from 0.1 to 2.6 and cxr logarithmic from 0.1 to 6.1" in told
 
 
 def test_what_has_no_surface():

@@ -139,7 +139,7 @@ def _landscape_caption(results: Sequence[LandscapeResult]) -> str:
     kind = "" if scale is None else " logarithmic" if scale.log else " linear"
     paths = any(result.path_x is not None for result in results)
     return caption(
-        *settings_sentences(results, "loss"),
+        *settings_sentences(results),
         "the parameters of the encoder named move; everything else stands still",
         f"one{kind} scale for all",
         _MARKS if results[0].y is not None else "",
