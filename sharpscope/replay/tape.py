@@ -65,6 +65,7 @@ class Tape:
         self.playing = False
         self._dependent = list(dependent)
         self._batches: dict[int, _Calls] = {}
+        self._modules: dict[str, nn.Module] = {}
         self._copies: set[str] = set()
         self._worth: set[str] | None = None
         self._reasons: dict[str, str] = {}
@@ -101,7 +102,10 @@ class Tape:
             return work()
         self.playing = True
         try:
-            with replaced_forwards(self.model, _Player(self._batches[number]).wrap):
+            calls = self._batches[number]
+            # Most modules of most models are not on the tape, and a walk over all takes its time.
+            parts = {name: self._modules[name] for name in calls}
+            with replaced_forwards(self.model, _Player(calls).wrap, parts=parts):
                 return work()
         except Exception as error:  # an error of the model's own comes again in a plain pass
             raise ReplayRefused(f"a replayed pass raised {type(error).__name__}") from error
@@ -181,6 +185,7 @@ class Tape:
             calls = {}
         self.bytes += _bytes(calls)
         self._played |= dict.fromkeys(calls)
+        self._modules |= {name: recorder.modules[name] for name in calls}
         self._batches[number] = calls
 
     def _topmost(self) -> list[tuple[str, str]]:
