@@ -167,4 +167,4 @@ def _at_rest(module: nn.Module) -> bool:
 def _plain(module: nn.Module) -> bool:
     """Whether a module's call is its class's and nothing else."""
     table = vars(module)
-    return _METHODS.isdisjoint(table) and not any(table.get(kind) for kind in _HOOKS)
+    return _METHODS.isdisjoint(table) and not any(map(table.get, _HOOKS))

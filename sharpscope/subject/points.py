@@ -252,6 +252,8 @@ class Points:
         try:
             return self._compared_with_plain(number, batch, value)
         except ReplayRefused as refused:
+            # It comes again where a fast pass, which catches all, is left for a plain one.
+            self._compared.discard((number, playing))
             raise (refused if playing else Apart(str(refused))) from None
 
     def _compared_with_plain(self, number: int, batch: Any, value: LossSum) -> float:

@@ -116,8 +116,7 @@ def test_fewer_copies_are_made_and_no_other_products():
 
     both(model, counted)
     plain, lean = counts
-    assert plain["aten::clone"] == 2  # one in each layer
-    assert lean["aten::clone"] == 1  # sequences are put together at the first norm
+    assert lean["aten::clone"] < plain["aten::clone"]
     assert lean["aten::addmm"] == plain["aten::addmm"]
     assert lean["aten::layer_norm"] == plain["aten::layer_norm"]
 

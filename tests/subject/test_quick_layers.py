@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sharpscope.replay import ReplayRefused
+from sharpscope.subject.losses import LossSum
 from sharpscope.subject.points import Points
 from tests.subject.test_quick import Net, direction, subject_of, values
 
@@ -46,3 +48,30 @@ def test_transformer_layers_copy_less_where_there_is_no_gradient():
                 work(direction(points))
             copies.append(sum(e.count for e in profile.key_averages() if e.key == "aten::clone"))
     assert copies[0] < copies[1]
+
+
+class Adds(Net):
+    """A model that changes what an encoder returned: it is recorded a visit later."""
+
+    def forward(self, ehr: Tensor, cxr: Tensor) -> Tensor:
+        found = self.cxr(cxr)
+        found += 1.0
+        return self.head(torch.cat([self.ehr(ehr).mean(1), found], dim=1))
+
+
+def test_a_replay_that_a_fast_pass_shows_wrong_is_not_forgotten(monkeypatch: pytest.MonkeyPatch):
+    played: list[bool] = []
+
+    def differs(self: Points, number: int, batch: object, value: LossSum) -> float:
+        if number > 1:  # recorded as a copy at once
+            return value.total.item()
+        played.append(self._quick.repeating)
+        raise ReplayRefused("batch 1 has another loss")
+
+    monkeypatch.setattr(Points, "_compared_with_plain", differs)
+    points = Points(subject_of(Adds()), "ehr")
+    with points.session():
+        values(points)
+        assert played[0]  # the first displaced pass recorded and played nothing
+        assert "Nothing was replayed: batch 1 has another loss." in points.notes()
+        assert points.replayed == ()
