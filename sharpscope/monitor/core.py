@@ -104,7 +104,7 @@ class FlatnessMonitor:
         samples: int | None = 512,
         rtol: float = 0.05,
         eigen_rtol: float = 0.02,
-        products: int = 200,
+        products: int = 80,
         autocast: torch.dtype | None = None,
         warm: bool = True,
         seed: int = 0,
@@ -117,7 +117,7 @@ class FlatnessMonitor:
             at_least("samples", samples, 1)
         positive("rtol", rtol)
         self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
-        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products // 2), seed=seed)
+        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
         self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
         self._warm = warm
         self.optimizer = optimizer
@@ -129,7 +129,10 @@ class FlatnessMonitor:
             "samples": samples,
             "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
             "warm": warm,
-            **asdict(self._tracking),
+            "rtol": rtol,
+            "eigen_rtol": eigen_rtol,
+            "products": products,
+            "seed": seed,
         }
         # Wrong places are told before hours of training.
         self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
@@ -281,11 +284,12 @@ class FlatnessMonitor:
         }
         self._book.measurement(
             {
+                **asdict(found),
                 "step": self._steps,
                 "epoch": self._epoch,
                 "seconds": clock.seconds,
                 "spent": clock.spent,
-                **asdict(found),
+                "measuring_seconds": found.seconds,
                 "encoders": encoders,
             }
         )
