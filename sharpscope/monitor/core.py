@@ -250,7 +250,9 @@ class FlatnessMonitor:
 
     def _first(self, step: int | None, epoch: float | None) -> None:
         if self._measuring is None:
-            self.begin(step=max(0, (step or 1) - 1), epoch=epoch)
+            done = max(0, (step or 1) - 1)
+            # What was told is the epoch after the step.
+            self.begin(step=done, epoch=0.0 if epoch is not None and not done else None)
 
     def _look(self, ended: int | None) -> None:
         measuring, clock = self._measuring, self._clock
