@@ -92,14 +92,15 @@ def command(
     from sharpscope_cli.params import device_named
     from sharpscope_cli.progress import Line
     from sharpscope_cli.showing import show_metrics
-    from sharpscope_cli.training import EpochWatch, watched, watching
+    from sharpscope_cli.training import EpochWatch, schedule, watched, watching
 
     chosen = parse_recipe(recipe, method=method, settings=dict(settings), seed=seed, epochs=epochs)
     where = device_named(device)
+    due = schedule(monitor, when, budget)
     path = check_writable(out or default_path(recipe, method))
     with Line(quiet=quiet) as line:
         progress = EpochWatch(line, recipe)
-        watch = watching(chosen, path, progress, monitor, when, budget, resume=resume)
+        watch = watching(chosen, path, progress, due, resume=resume) if due else None
         trained = train(
             chosen,
             device=where,

@@ -10,7 +10,7 @@ from sharpscope.training import Epoch
 from sharpscope_cli.progress import Line, duration
 
 if TYPE_CHECKING:
-    from sharpscope.monitor import FlatnessMonitor
+    from sharpscope.monitor import FlatnessMonitor, Schedule
     from sharpscope.recipes import Recipe
 
 
@@ -47,17 +47,8 @@ class EpochWatch:
         self.line.show(f"{self.what}: {self._epoch}{beside}")
 
 
-def watching(
-    recipe: "Recipe",
-    path: Path,
-    progress: EpochWatch,
-    monitor: bool,
-    when: str | None,
-    budget: float | None,
-    *,
-    resume: bool,
-) -> "FlatnessMonitor | None":
-    """Return the monitor that was asked for, None where none was.
+def schedule(monitor: bool, when: str | None, budget: float | None) -> "Schedule | None":
+    """Return when the monitor measures, None where none was asked for; before any work.
 
     Raises:
         MisuseError: If its options come without it, or cannot be meant.
@@ -67,6 +58,16 @@ def watching(
             if value is not None:
                 raise MisuseError(f"{name} is about --monitor: add that")
         return None
+    from sharpscope.monitor.schedule import schedule_of
+
+    steps = int(when) if when and when.isdigit() else when
+    return schedule_of(steps or "auto", 0.05 if budget is None else budget)
+
+
+def watching(
+    recipe: "Recipe", path: Path, progress: EpochWatch, when: "Schedule", *, resume: bool
+) -> "FlatnessMonitor":
+    """Return a monitor that writes beside a checkpoint and shows its last measurement."""
     from sharpscope.monitor import Sink, beside, monitor_of
     from sharpscope.monitor.live import in_words
     from sharpscope.results.monitor import MEASUREMENT
@@ -79,8 +80,7 @@ def watching(
     out = beside(path)
     found = monitor_of(
         recipe,
-        when=int(when) if when and when.isdigit() else when or "auto",
-        budget=0.05 if budget is None else budget,
+        when=when,
         out=out,
         resume=resume,
         sinks=[Shown()],

@@ -124,8 +124,7 @@ class FlatnessMonitor:
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
         self.settings = {
-            "when": str(when) if not isinstance(when, Schedule) else repr(when),
-            "budget": budget,
+            "when": repr(self.schedule),
             "samples": samples,
             "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
             "warm": warm,

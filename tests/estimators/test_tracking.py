@@ -199,9 +199,8 @@ def test_products_that_are_not_symmetric_are_refused():
 
     matrix = with_spectrum(OUTLIERS).double()
     matrix[0] *= 3
-    operator = Wrong.__new__(Wrong)
-    operator.__dict__ |= DenseOperator(torch.eye(len(matrix)).double()).__dict__
-    operator.matrix = matrix
+    operator = Wrong(torch.eye(len(matrix)).double())
+    operator.matrix = matrix  # the door would have refused it
     basis, meter = RitzBasis(operator, 0), Meter(100, None)
     basis.step(meter)
     with pytest.raises(SubjectError, match="the products are not symmetric"):

@@ -70,7 +70,7 @@ def test_training_goes_on_bit_for_bit(when: Any, tmp_path: Path):
 
 def test_the_loader_of_the_training_may_be_measured_on():
     """A loader that shuffles draws from the global generator: it is asked once, and not heard."""
-    data = [tuple(part[0] for part in batch) for batch in batches(count=24, size=1)]
+    data: Any = [tuple(part[0] for part in batch) for batch in batches(count=24, size=1)]
 
     def run(watched: bool) -> Any:
         model = net()
@@ -348,7 +348,12 @@ def test_events_are_written_and_called(tmp_path: Path):
         name = "always"
 
         def look(self, encoders: Any, step: int, epoch: float | None) -> list[Event]:
-            own = {"signal": self.name, "modality": "ehr", "value": 1.0, "limit": 0.5}
+            own: dict[str, Any] = {
+                "signal": self.name,
+                "modality": "ehr",
+                "value": 1.0,
+                "limit": 0.5,
+            }
             return [Event(step=step, epoch=epoch, text="it is there", **own)]
 
     heard, out = list[Event](), tmp_path / "r.monitor.jsonl"

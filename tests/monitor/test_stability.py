@@ -62,7 +62,7 @@ def test_where_there_is_none_it_is_said():
 
 def test_wrappers_of_frameworks_are_looked_into():
     a = nn.Parameter(torch.zeros(1))
-    wrapped = type("Wrapped", (), {})()
+    wrapped: Any = type("Wrapped", (), {})()
     wrapped.optimizer = torch.optim.SGD([a], lr=0.1)
     assert threshold(wrapped, [a]) == 20.0
     assert threshold(object(), [a]) == "object has no threshold in terms of the Hessian alone"
