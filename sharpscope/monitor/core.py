@@ -101,7 +101,7 @@ class FlatnessMonitor:
         optimizer: Any = None,
         signals: Iterable[Signal] | None = None,
         on_event: Callable[[Event], Any] | None = None,
-        samples: int | None = 512,
+        samples: int | None = 256,
         rtol: float = 0.05,
         eigen_rtol: float = 0.02,
         products: int = 80,
