@@ -1,0 +1,39 @@
+"""The axis of training: epochs or steps, on a logarithm where it was measured so."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from sharpscope.figures.panels import whole_epochs
+from sharpscope.results import MonitorRecord
+
+_FEW = 3.0  # epochs, below which ticks stand between them
+
+
+def along_training(axes: Any, records: Sequence[MonitorRecord], *, epochs: bool) -> None:
+    """Label x as epochs or steps.
+
+    Args:
+        axes: With everything drawn.
+        records: What is drawn.
+        epochs: Whether x is in epochs.
+    """
+    places = [x for record in records for x in (record.epochs if epochs else record.steps) or ()]
+    spaced = all(str(record.settings.get("when", "")).startswith("log") for record in records)
+    if epochs and max(places) >= _FEW and not spaced:
+        whole_epochs(axes)
+        return
+    axes.set_xlabel("epoch" if epochs else "step")
+    above = [x for x in places if x > 0]
+    if spaced and above:
+        # The measurement before the first step has a place too.
+        axes.set_xscale("symlog", linthresh=min(above))
+        return
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    if not epochs:
+        axes.xaxis.set_major_formatter(FuncFormatter(_counted))
+
+
+def _counted(value: float, _place: int | None = None) -> str:
+    return f"{value:,.0f}"
