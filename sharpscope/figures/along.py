@@ -12,7 +12,7 @@ _FEW = 3.0  # epochs, below which ticks stand between them
 
 
 def along_training(axes: Any, records: Sequence[MonitorRecord], *, epochs: bool) -> None:
-    """Label x as epochs or steps.
+    """Label x as epochs or steps, in a panel whose ticks have numbers.
 
     Args:
         axes: With everything drawn.
@@ -21,10 +21,13 @@ def along_training(axes: Any, records: Sequence[MonitorRecord], *, epochs: bool)
     """
     places = [x for record in records for x in (record.epochs if epochs else record.steps) or ()]
     spaced = all(str(record.settings.get("when", "")).startswith("log") for record in records)
+    inner = not axes.xaxis.get_tick_params().get("labelbottom", True)
+    label = "" if inner else "epoch" if epochs else "step"
     if epochs and max(places) >= _FEW and not spaced:
         whole_epochs(axes)
+        axes.set_xlabel(label)
         return
-    axes.set_xlabel("epoch" if epochs else "step")
+    axes.set_xlabel(label)
     above = [x for x in places if x > 0]
     if spaced and above:
         # The measurement before the first step has a place too.

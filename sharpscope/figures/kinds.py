@@ -49,7 +49,8 @@ def _one_epoch(results: Sequence[Any]) -> None:
 
 
 _RUN, _PLANE = ("sharpscope/train",), ("sharpscope/landscape",)
-_SHARE, _MONITOR = ("sharpscope/contribution",), ("sharpscope/monitor",)
+_SHARE = ("sharpscope/contribution",)
+MONITORS = ("sharpscope/monitor",)
 
 KINDS: Mapping[str, Kind] = {
     "dominance": Kind(
@@ -158,14 +159,14 @@ KINDS: Mapping[str, Kind] = {
     "watch": Kind(
         draw=watch.draw_watch,
         caption=watch.caption_watch,
-        schemas=_MONITOR,
+        schemas=MONITORS,
         needs="what a monitor wrote of one run",
         check=watch.check_single,
     ),
     "flatness": Kind(
         draw=flatness.draw_flatness,
         caption=flatness.caption_flatness,
-        schemas=_MONITOR,
+        schemas=MONITORS,
         needs="what monitors wrote of runs",
         check=check_watched,
         quantities=tuple(WATCHED),

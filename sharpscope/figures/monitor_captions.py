@@ -15,7 +15,6 @@ from sharpscope.figures.naming import named
 from sharpscope.figures.watched import WATCHED, by_epoch, lines_of, modalities_of
 from sharpscope.results import MonitorRecord
 
-
 # What the errors of other numbers are over.
 _ERRORS = {
     "share": "of shares over probes",

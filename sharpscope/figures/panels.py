@@ -50,6 +50,9 @@ def panels(
     found = list(figure.subplots(rows, columns, squeeze=False, **how).ravel())
     for empty in found[count:]:
         empty.set_axis_off()
+    # A panel above an empty place is the lowest of its column, where a shared axis has its ticks.
+    for lowest in found[max(0, count - columns) : count] if count < len(found) else ():
+        lowest.xaxis.set_tick_params(labelbottom=True)
     return figure, found[:count]
 
 
