@@ -100,6 +100,15 @@ def follow(path: Path, drawing: Drawing, *, every: float, once: bool, quiet: boo
     Raises:
         MisuseError: If the file cannot be read, or is none of a monitor.
     """
+    try:
+        return _follow(path, drawing, every=every, once=once, quiet=quiet)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("The training goes on.") from None
+
+
+def _follow(
+    path: Path, drawing: Drawing, *, every: float, once: bool, quiet: bool
+) -> MonitorRecord:
     seen, record, told = None, _NOTHING, False
     with ExitStack() as stack:
         live = None if once or quiet else _live(stack)
@@ -115,10 +124,7 @@ def follow(path: Path, drawing: Drawing, *, every: float, once: bool, quiet: boo
             elif not quiet and not told and not record.measurements:
                 told = True
                 click.echo(_waits(path), err=True)
-            try:
-                time.sleep(every)
-            except KeyboardInterrupt:
-                raise KeyboardInterrupt("The training goes on.") from None
+            time.sleep(every)
 
 
 _NOTHING = MonitorRecord(modalities=(), seconds=0.0)

@@ -166,10 +166,11 @@ def _stacks(records: Sequence[MonitorRecord]) -> Iterator[go.Figure]:
     for one in _lines(records, "share", epochs=epochs):
         key = tuple(str(id(record)) for record in one.runs)
         groups.setdefault(key, {})[one.modality] = one
+    named_runs = Counter(next(iter(lines.values())).run for lines in groups.values())
     for lines in groups.values():
         first = next(iter(lines.values()))
         run = first.name.rpartition(" · ")[0]
-        if len(groups) > 1 and len(first.runs) == 1:
+        if named_runs[first.run] > 1:  # seeds that were measured at other steps
             run = first.runs[0].tag or run
         shares = _whole(lines)
         if not shares:
