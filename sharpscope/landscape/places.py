@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from sharpscope.subject.points import Points
@@ -13,9 +12,9 @@ def moved_by(directions: Sequence[Tensor], steps: Sequence[float]) -> Tensor | N
     """Return the displacement of a point; None at the center, which is the model itself."""
     if not any(steps):
         return None
-    total = torch.zeros_like(directions[0])
-    for direction, step in zip(directions, steps, strict=True):
-        total = total + step * direction
+    total = steps[0] * directions[0]
+    for direction, step in zip(directions[1:], steps[1:], strict=True):
+        total.add_(direction, alpha=step)
     return total
 
 

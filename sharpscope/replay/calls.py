@@ -1,7 +1,7 @@
 """The calls of a model's modules in one forward pass, and which of them can be played back."""
 
 import functools
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -138,7 +138,7 @@ class Recorder:
         self._open = [self.root]
         self._copies = copies
         self._worth = worth
-        self._modules = dict(model.named_modules())
+        self.modules = dict(model.named_modules())
 
     @contextmanager
     def running(self) -> Generator[None]:
@@ -153,7 +153,7 @@ class Recorder:
     def _watched(self, name: str, run: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(run)  # a model may look at the signature
         def forward(*args: Any, **kwargs: Any) -> Any:
-            call, module = Call(name), self._modules[name]
+            call, module = Call(name), self.modules[name]
             frame = Frame(self.ledger.serial + 1)
             attributes = [(vars(m), _shallow_of(vars(m))) for m in module.modules()]
             before = random_states()
@@ -199,7 +199,7 @@ class Recorder:
             return "it writes to memory outside itself"
         if frame.own_generator:
             return "it draws from a generator of its own"
-        if hooked := _hooked(name, self._modules[name]):
+        if hooked := _hooked(name, self.modules[name]):
             return f"there are hooks on {hooked}"
         if any(self.ledger.older(t, frame) for t in tensors):
             return "it returns memory that it did not make"
@@ -211,12 +211,21 @@ class Recorder:
 
 @contextmanager
 def replaced_forwards(
-    model: nn.Module, wrap: Callable[[str, Callable[..., Any]], Callable[..., Any] | None]
+    model: nn.Module,
+    wrap: Callable[[str, Callable[..., Any]], Callable[..., Any] | None],
+    *,
+    parts: Mapping[str, nn.Module] | None = None,
 ) -> Generator[None]:
-    """Put ``wrap(name, forward)`` in the place of each module's forward, where it is not None."""
+    """Put ``wrap(name, forward)`` in the place of each module's forward, where it is not None.
+
+    Args:
+        model: The model.
+        wrap: What gives the new forward.
+        parts: Modules by name, where not all need to be asked for.
+    """
     replaced: list[tuple[dict[str, Any], Any]] = []
     try:
-        for name, module in model.named_modules():
+        for name, module in model.named_modules() if parts is None else parts.items():
             run = module.forward
             if (wrapped := wrap(name, run)) is not None:
                 table = vars(module)
@@ -267,14 +276,22 @@ def _compact(leaf: Tensor) -> Tensor:
     return leaf.clone() if wasteful else leaf
 
 
-def _shallow_of(attributes: dict[str, Any]) -> dict[str, Any]:
+def _shallow_of(attributes: dict[str, Any]) -> list[Any]:
     """Return the identities of a module's attributes and of what its tables and lists hold."""
-    return {name: _identities(value) for name, value in attributes.items() if name != "forward"}
-
-
-def _identities(value: Any) -> Any:
-    if isinstance(value, dict):
-        return [(k, id(v)) for k, v in value.items()]
-    if isinstance(value, list | set | tuple):
-        return [id(v) for v in value]
-    return id(value)
+    # One flat list: with one for each table, a walk over a large model makes so many objects that
+    # Python searches its whole memory for garbage.
+    found: list[Any] = []
+    for name, value in attributes.items():
+        if name == "forward":
+            continue
+        found.append(name)
+        if isinstance(value, dict):
+            found += (dict, len(value))
+            found += value
+            found += map(id, value.values())
+        elif isinstance(value, list | set | tuple):
+            found += (type(value), len(value))
+            found += map(id, value)
+        else:
+            found.append(id(value))
+    return found

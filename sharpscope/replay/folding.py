@@ -92,12 +92,11 @@ class Folding:
             return
         layers = {name: _Folded(self._modules[a], self._modules[name]) for a, name in pairs.items()}
 
-        def wrap(name: str, run: Callable[..., Any]) -> Callable[..., Any] | None:
-            if name in pairs:
-                return layers[pairs[name]].layer(run)
-            return layers[name].norm(run) if name in layers else None
+        def wrap(name: str, run: Callable[..., Any]) -> Callable[..., Any]:
+            return layers[pairs[name]].layer(run) if name in pairs else layers[name].norm(run)
 
-        with replaced_forwards(self.model, wrap):
+        parts = {name: self._modules[name] for name in (*pairs, *layers)}
+        with replaced_forwards(self.model, wrap, parts=parts):
             yield
         for layer in layers.values():
             layer.check()

@@ -1,7 +1,8 @@
 """The recordings of all batches: made at the first visit, played at every later one."""
 
 import functools
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -65,8 +66,10 @@ class Tape:
         self.playing = False
         self._dependent = list(dependent)
         self._batches: dict[int, _Calls] = {}
+        self._modules: dict[str, nn.Module] = {}
         self._copies: set[str] = set()
         self._worth: set[str] | None = None
+        self._guessed = False
         self._reasons: dict[str, str] = {}
         self._played: dict[str, None] = {}
         self._too_large = 0
@@ -90,6 +93,15 @@ class Tape:
             set_random_states(before)
         self._worth = {call.name for call in recorder.root.topmost()}
 
+    def guess(self) -> None:
+        """Take it that the parts without a dependent tensor are what is worth a recording.
+
+        It costs no pass. The first batch that is recorded tells what really is, and where there is
+        more, inside a part that cannot be played as a whole, is itself recorded a visit later.
+        """
+        if self.enabled:
+            self._worth, self._guessed = set(self._apart(self.model)), True
+
     def run(self, number: int, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, a pass over batch ``number``: recorded, played or plain."""
         self.playing = False
@@ -101,7 +113,10 @@ class Tape:
             return work()
         self.playing = True
         try:
-            with replaced_forwards(self.model, _Player(self._batches[number]).wrap):
+            calls = self._batches[number]
+            # Most modules of most models are not on the tape, and a walk over all takes its time.
+            parts = {name: self._modules[name] for name in calls}
+            with replaced_forwards(self.model, _Player(calls).wrap, parts=parts):
                 return work()
         except Exception as error:  # an error of the model's own comes again in a plain pass
             raise ReplayRefused(f"a replayed pass raised {type(error).__name__}") from error
@@ -166,8 +181,10 @@ class Tape:
             return
         if self._worth is not None:
             topmost = {call.name for call in recorder.root.topmost()}
-            if topmost - self._worth:  # recorded at the next visit
-                self._worth |= topmost
+            missed = bool(topmost - self._worth)
+            self._worth = topmost if self._guessed else self._worth | topmost
+            self._guessed = False
+            if missed:  # recorded at the next visit
                 return
         calls: _Calls = {}
         for call in visible:
@@ -181,7 +198,17 @@ class Tape:
             calls = {}
         self.bytes += _bytes(calls)
         self._played |= dict.fromkeys(calls)
+        self._modules |= {name: recorder.modules[name] for name in calls}
         self._batches[number] = calls
+
+    def _apart(self, module: nn.Module, path: str = "") -> Generator[str]:
+        """Yield the topmost modules that hold no dependent tensor."""
+        moving = {id(tensor) for tensor in self._dependent}
+        if moving.isdisjoint(map(id, itertools.chain(module.parameters(), module.buffers()))):
+            yield path
+            return
+        for name, inner in module.named_children():
+            yield from self._apart(inner, f"{path}.{name}" if path else name)
 
     def _topmost(self) -> list[tuple[str, str]]:
         names = self._reasons

@@ -84,10 +84,11 @@ class Points:
         """Hold the subject still for many points, after a proof that it does stand still."""
         self._frozen = self.selection.frozen
         with self.subject.studying(self.selection):
+            # Before the proof, whose plain passes have most of the kept memory's gain.
+            self._quick = Quick(self.subject.model, enabled=self.subject.replay)
             self._tape = self.subject.tape(self.selection)
             self.census = self.subject.census(self.batch_loss, tape=self._tape)
             self._compared = set()
-            self._quick = Quick(self.subject.model, enabled=self.subject.replay)
             if self._calibration is not None:
                 self._calibration.begin(self.subject.tape(self.selection))
                 moving = self._calibration.buffers
@@ -138,7 +139,8 @@ class Points:
                 self._calibration.again(displaced=bool(moved.any()))
             self.evaluations += self._calibration.passes - before
         with torch.no_grad():
-            displaced = bool(moved.any())
+            # Where passes are fast already, nobody asks.
+            displaced = self._quick.accepted or bool(moved.any())
             work = functools.partial(self._mean, moved)
             found = self._or_plain(lambda: self._quick.run(work, displaced=displaced))
         unmodified = displacement is None and self._calibration is None
@@ -250,6 +252,8 @@ class Points:
         try:
             return self._compared_with_plain(number, batch, value)
         except ReplayRefused as refused:
+            # It comes again where a fast pass, which catches all, is left for a plain one.
+            self._compared.discard((number, playing))
             raise (refused if playing else Apart(str(refused))) from None
 
     def _compared_with_plain(self, number: int, batch: Any, value: LossSum) -> float:

@@ -1,10 +1,9 @@
 """The proof that a subject stands still: two passes, the same batches, the same losses."""
 
-import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,9 +123,11 @@ def prove_still(
         SubjectError: If the data is empty, a batch is refused, a loss is not finite, or the two
             passes differ; the cause is named.
     """
-    first = _walk(model, batches, loss, length, survey=tape)
+    first = _walk(model, batches, loss, length)
     if not first:
         raise SubjectError("the data is empty: the loader gave no batch")
+    if tape is not None:
+        tape.guess()
     second = _walk(model, batches, loss, length, tape)
     _compare_data(first, second)
     slack = _slack(model, batches, loss)
@@ -158,11 +159,9 @@ def _walk(
     loss: BatchLoss,
     length: Length,
     tape: Tape | None = None,
-    survey: Tape | None = None,
 ) -> list[_Seen]:
-    """Return what a pass sees; another tape may survey its first batch."""
+    """Return what a pass sees."""
     found: list[_Seen] = []
-    first: Callable[[], LossSum] | None = None
     with torch.no_grad():
         for number, batch, value in visits(model, batches, loss, tape=tape):
             if not is_finite(value):
@@ -172,12 +171,6 @@ def _walk(
                 )
             items = _items(number, batch, length)
             found.append(_Seen(fingerprint(batch), items, value.total.item(), value.weight))
-            if number == 1 and survey is not None:
-                first = functools.partial(loss, model, batch)
-        # At the end of the walk: what passes carry on from batch to batch begins anew with the
-        # next one.
-        if survey is not None and first is not None:
-            survey.survey(first)
     return found
 
 

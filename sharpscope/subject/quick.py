@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from sharpscope.replay.folding import Folding
+from sharpscope.replay.lean import Lean
 from sharpscope.subject.losses import BatchLoss, LossSum
 from sharpscope.subject.memory import keep_freed_memory
 
@@ -26,9 +27,9 @@ _FUSED = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend
 class Quick:
     """Folds frozen norms into the layers before them and lets attention run on fused kernels.
 
-    The first pass is a plain one and shows whether there is anything to gain. It is repeated the
-    fast way, and if a batch differs by more than 1e-6 (1e-12 in float64), or anything raises, all
-    passes stay plain and a note says so.
+    Torch's own transformer layers copy less as well. The first pass is a plain one and shows
+    whether there is anything to gain. It is repeated the fast way, and if a batch differs by more
+    than 1e-6 (1e-12 in float64), or anything raises, all passes stay plain and a note says so.
 
     Args:
         model: The model, held still.
@@ -43,6 +44,7 @@ class Quick:
         self.accepted = False
         self.repeating = False
         self._folding = Folding(model)
+        self._lean: Lean | None = Lean(model)
         self._enabled = enabled
         self._learning = self._attends = False
         self._refusal = ""
@@ -108,6 +110,10 @@ class Quick:
         self.repeating = True
         try:
             found = self._fast(work)
+            if found is None and self._attends and self._lean is not None and self._lean.names:
+                # What comes after a layer may want its strides: the rest without it.
+                self._lean, self._refusal = None, ""
+                found = self._fast(work)
         finally:
             self.repeating = False
         self.accepted = found is not None
@@ -116,7 +122,7 @@ class Quick:
     def _fast(self, work: Callable[[], float]) -> float | None:
         """Return what a fast pass returns; None where it is refused from now on."""
         try:
-            with self._kernels(), self._folding.folded():
+            with self._kernels(), self._folding.folded(), self._copies():
                 return work()
         except torch.OutOfMemoryError:
             raise
@@ -126,6 +132,10 @@ class Quick:
             self._refusal = str(error) if told else f"a pass raised {type(cause).__name__}"
             self.accepted = False
             return None
+
+    def _copies(self) -> AbstractContextManager[None]:
+        """Let transformer layers copy less."""
+        return self._lean.running() if self._lean and self._attends else nullcontext()
 
     @contextmanager
     def _kernels(self) -> Generator[None]:

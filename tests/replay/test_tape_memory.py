@@ -96,6 +96,58 @@ def test_what_the_survey_did_not_meet_is_recorded_a_visit_later(recorded: list[s
     assert tape.played == ("still", "extra")
 
 
+def test_a_right_guess_costs_no_pass_and_holds_no_inner_output(recorded: list[str]):
+    model, x = Branching(), torch.randn(2, 3)
+    tape = Tape(model, model.head.parameters(), memory=10**6)
+    tape.guess()
+    assert recorded == []
+    found = tape.run(1, lambda: model(x))
+    assert recorded == ["still"]
+    assert tape.played == ("still",)  # extra was not called
+    assert torch.equal(tape.run(1, lambda: model(x)), found)
+    assert tape.playing
+
+
+@pytest.mark.parametrize("moving", ["weight", "statistics"])
+def test_what_was_not_guessed_is_recorded_a_visit_later(recorded: list[str], moving: str):
+    class Returns(nn.Sequential):
+        def forward(self, input: Tensor) -> Any:
+            return {"found": super().forward(input), "self": self}  # cannot be played as a whole
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.still = Returns(nn.Linear(3, 3), nn.Tanh())
+            self.head = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.still(x)["found"])
+
+    model, x = Model().eval(), torch.randn(2, 3)
+    head: Any = model.head
+    dependent = [head[0].weight] if moving == "weight" else [head[1].running_mean]
+    tape = Tape(model, dependent, memory=10**6)
+    tape.guess()
+    for count, names in enumerate(([], ["still.0", "still.1"], [])):
+        recorded.clear()
+        found = tape.run(1, lambda: model(x))
+        assert [name for name in recorded if name.startswith("still")] == names
+        assert torch.equal(found, model(x))
+        assert tape.playing == (count == 2)
+
+
+def test_where_nothing_can_be_played_a_guess_says_so_after_the_first_batch():
+    model, x = Branching(), torch.randn(2, 3)
+    tape = Tape(model, model.still[0].parameters(), memory=10**6)
+    tape.guess()
+    assert tape.plays
+    tape.run(1, lambda: model(x))
+    assert not tape.plays
+    silent = Tape(model, [], memory=1, enabled=False)
+    silent.guess()
+    assert not silent.plays
+
+
 def test_a_survey_leaves_the_random_streams_and_errors_to_the_pass():
     model = nn.Sequential(nn.Dropout(), nn.Linear(3, 1)).train()
     tape = Tape(model, model[1].parameters(), memory=10**6)

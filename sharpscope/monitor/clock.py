@@ -1,0 +1,45 @@
+"""The time of a training run, what measuring takes of it counted apart."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+
+class Clock:
+    """Tells seconds of training and of measuring.
+
+    Args:
+        device: What works; a GPU is waited for, so that its time is counted where it belongs.
+        seconds: Seconds of training before it was taken up again.
+        spent: Seconds of measuring before that.
+    """
+
+    def __init__(self, device: torch.device, seconds: float = 0.0, spent: float = 0.0):
+        self._device, self._before = device, seconds
+        self.spent = spent
+        self._here = 0.0
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those of measuring left out."""
+        return self._before + time.perf_counter() - self._began - self._here
+
+    @contextmanager
+    def apart(self) -> Generator[None]:
+        """Count the seconds of the block as measuring, also where it raises."""
+        self._wait()
+        began = time.perf_counter()
+        try:
+            yield
+            self._wait()
+        finally:
+            took = time.perf_counter() - began
+            self.spent += took
+            self._here += took
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)

@@ -1,0 +1,322 @@
+"""Flatness of every encoder while the model trains, without a trace in the training."""
+
+import warnings
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from sharpscope.checks import at_least, listed, one_of, positive
+from sharpscope.errors import MisuseError
+from sharpscope.estimators import Coupling
+from sharpscope.estimators.tracking import Tracking
+from sharpscope.monitor.clock import Clock
+from sharpscope.monitor.measuring import MEASURES, Measuring, reason_of
+from sharpscope.monitor.preparing import SubjectOrFactory, check_source, prepared
+from sharpscope.monitor.schedule import Now, Schedule, schedule_of
+from sharpscope.monitor.signals import Event, Signal, usual_signals
+from sharpscope.monitor.sinks import sink_of
+from sharpscope.monitor.stability import reasons, thresholds
+from sharpscope.monitor.writing import Book, beginning
+from sharpscope.results import MonitorRecord
+
+T = TypeVar("T")
+# Products that an encoder is expected to need before the first measurement tells.
+_PRODUCTS = 30
+# The trial takes about as long as so many steps of training for each encoder.
+_TRIAL_STEPS = 20
+
+
+class FlatnessMonitor:
+    """Measures how flat the minimum of each encoder is while a model trains.
+
+    Call it after each step of the optimizer: ``monitor(step)``, or put the step into ``with
+    monitor.step():``. Training goes on bit for bit as without it: weights, optimizer, random
+    states and modes are as before every measurement, also of one that fails, which is logged with
+    its reason and stops nothing. Where several processes train together, the first one measures
+    and writes.
+
+    Args:
+        subject: What is measured; or a function from the model to it, for models that a framework
+            builds or moves. Its batches are read once and kept.
+        measure: Any of ``trace``, ``lambda_max``, ``alignment`` (γ, needs unimodal losses) and
+            ``coupling``.
+        when: ``auto``, as often as stays under ``budget``; a number of steps, or ``steps:N``;
+            ``epoch`` or ``epoch:N``; ``log`` or ``log:FACTOR``.
+        budget: Share of the training time that measuring may take, for ``auto``.
+        out: File to write, ``.jsonl``; nothing is written without it.
+        sinks: More places: ``.csv`` files, functions ``log(numbers, step)`` or ``Sink`` objects.
+        resume: Whether to go on with the file at ``out``; by default where training begins after
+            its first step.
+        optimizer: What steps the model, for the threshold of stability.
+        signals: What to raise the alarm for; by default imbalance between encoders, sharpening
+            after flattening and λ_max above the threshold of stability.
+        on_event: Called with each ``Event``, after it is written.
+        samples: Take so many batches as hold this many items; None takes all.
+        rtol: Standard error of a trace to reach, relative to it.
+        eigen_rtol: Residual of λ_max to reach, relative to the largest ``|λ|``.
+        products: Products that one measurement of an encoder may spend.
+        autocast: ``torch.bfloat16`` or ``torch.float16`` measures under autocast; by default
+            everything is measured in the parameters' dtype (float32 for half precision).
+        warm: Whether a measurement begins with the leading eigenvectors of the last one.
+        seed: Names the measuring batches and all random draws.
+        provenance: Facts to keep in the file, such as a recipe.
+
+    Raises:
+        MisuseError: If an argument is not allowed, or ``out`` cannot be written.
+
+    Example:
+        >>> import torch, sharpscope as ss
+        >>> from sharpscope.monitor import FlatnessMonitor
+        >>> model = torch.nn.ModuleDict({m: torch.nn.Linear(2, 1) for m in ("ehr", "cxr")})
+        >>> def loss(model, x):
+        ...     return (model["ehr"](x) + model["cxr"](x)).square().mean()
+        >>> data, encoders = [torch.randn(8, 2)], {"ehr": "ehr", "cxr": "cxr"}
+        >>> subject = ss.Subject(model, data, loss=loss, encoders=encoders)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        >>> monitor = FlatnessMonitor(subject, when=2, measure=("trace",), optimizer=optimizer)
+        >>> for step in range(1, 5):
+        ...     optimizer.zero_grad()
+        ...     loss(model, data[0]).backward()
+        ...     optimizer.step()
+        ...     monitor(step)
+        >>> monitor.close().steps
+        [0, 2, 4]
+    """
+
+    def __init__(
+        self,
+        subject: SubjectOrFactory,
+        measure: Iterable[str] = MEASURES,
+        when: str | int | Schedule = "auto",
+        budget: float = 0.05,
+        *,
+        out: str | Path | None = None,
+        sinks: Iterable[Any] = (),
+        resume: bool | None = None,
+        optimizer: Any = None,
+        signals: Iterable[Signal] | None = None,
+        on_event: Callable[[Event], Any] | None = None,
+        samples: int | None = 512,
+        rtol: float = 0.05,
+        eigen_rtol: float = 0.02,
+        products: int = 80,
+        autocast: torch.dtype | None = None,
+        warm: bool = True,
+        seed: int = 0,
+        provenance: Mapping[str, Any] | None = None,
+    ):
+        check_source(subject)
+        self._of, self._asked = subject, _asked(measure)
+        self.schedule = schedule_of(when, budget)
+        if samples is not None:
+            at_least("samples", samples, 1)
+        positive("rtol", rtol)
+        self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
+        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
+        self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
+        self._warm = warm
+        self.optimizer = optimizer
+        self._signals = usual_signals() if signals is None else tuple(signals)
+        self._on_event = on_event
+        self.settings = {
+            "when": repr(self.schedule),
+            "samples": samples,
+            "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
+            "warm": warm,
+            "rtol": rtol,
+            "eigen_rtol": eigen_rtol,
+            "products": products,
+            "seed": seed,
+        }
+        # Wrong places are told before hours of training.
+        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
+        self._provenance = dict(provenance or {})
+        self._measuring: Measuring | None = None
+        self._clock: Clock | None = None
+        self._expected: float | None = None
+        self._steps, self._epoch = 0, None
+
+    @property
+    def active(self) -> bool:
+        """Whether this process measures and writes: the first of those that train together."""
+        group = torch.distributed
+        return not (group.is_available() and group.is_initialized() and group.get_rank())
+
+    @property
+    def record(self) -> MonitorRecord:
+        """What was measured so far."""
+        return self._book.record()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those of measuring left out."""
+        return 0.0 if self._clock is None else self._clock.seconds
+
+    @property
+    def spent(self) -> float:
+        """Seconds of measuring so far."""
+        return 0.0 if self._clock is None else self._clock.spent
+
+    def begin(
+        self,
+        model: nn.Module | None = None,
+        *,
+        optimizer: Any = None,
+        step: int = 0,
+        epoch: float | None = None,
+    ) -> None:
+        """Begin, before the first step: a measurement is made here where one is due.
+
+        The first call of the monitor does it where it is not called.
+
+        Args:
+            model: What trains, for a monitor that was given a function.
+            optimizer: What steps it.
+            step: Steps so far: more than 0 where training is taken up again.
+            epoch: Epochs so far, where they are known.
+
+        Raises:
+            MisuseError: If the file at ``out`` is there and this is another run, or the subject
+                cannot be made.
+            SubjectError: If its loader gives no batch or raises.
+        """
+        if self._measuring is not None or not self.active:
+            return
+        self.optimizer = optimizer or self.optimizer
+        self._steps, self._epoch = step, epoch
+        subject = prepared(self._of, model, **self._choice)
+        measuring = Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
+        off = measuring.absent | reasons(self.optimizer, measuring)
+        first = beginning(measuring, self.settings, self._provenance, off)
+        seconds, spent = self._book.open(step, first)
+        self._measuring = measuring
+        self._clock = Clock(measuring.subject.device, seconds, spent)
+        if not self._book.going_on and self.schedule.due(self._now(measuring, self._clock)):
+            self._measure(measuring, self._clock)
+
+    @contextmanager
+    def step(self, number: int | None = None, *, epoch: float | None = None) -> Generator[None]:
+        """Count the block as one step of training, and measure after it where that is due.
+
+        Args:
+            number: As for calling the monitor.
+            epoch: Likewise.
+        """
+        self._first(number, epoch)
+        yield
+        self(number, epoch=epoch)
+
+    def __call__(self, step: int | None = None, *, epoch: float | None = None) -> None:
+        """Tell that a step of the optimizer was taken, and measure where that is due.
+
+        Args:
+            step: How many there were with it, from 1; counted where it is left out.
+            epoch: Epochs so far with the share of the one that is under way, for the axes of
+                figures.
+        """
+        self._first(step, epoch)
+        self._steps = self._steps + 1 if step is None else step
+        self._epoch = self._epoch if epoch is None else epoch
+        self._look(None)
+
+    def epoch(self, number: int) -> None:
+        """Tell that an epoch has ended.
+
+        Args:
+            number: How many there were with it, from 1.
+        """
+        self._first(1, None)
+        self._epoch = float(number)
+        self._look(number)
+
+    def close(self) -> MonitorRecord:
+        """Tell that training has ended, and return what was measured."""
+        self._first(1, None)
+        record = self._book.end(self._steps, self._epoch, self.seconds, self.spent)
+        if self.active and not record.measurements and not record.failures:
+            needs = f", and one takes about {self._expected:.2g} s" if self._expected else ""
+            warnings.warn(
+                f"the monitor measured nothing in {self.seconds:.3g} s of training: nothing was "
+                f"due{needs}; raise budget=, or say when='epoch'",
+                stacklevel=2,
+            )
+        return record
+
+    def _first(self, step: int | None, epoch: float | None) -> None:
+        if self._measuring is None:
+            done = max(0, (step or 1) - 1)
+            # What was told is the epoch after the step.
+            self.begin(step=done, epoch=0.0 if epoch is not None and not done else None)
+
+    def _look(self, ended: int | None) -> None:
+        measuring, clock = self._measuring, self._clock
+        if measuring is None or clock is None:  # another process measures
+            return
+        if self.schedule.due(self._now(measuring, clock, ended)):
+            self._measure(measuring, clock)
+
+    def _now(self, measuring: Measuring, clock: Clock, ended: int | None = None) -> Now:
+        now = Now(step=self._steps, epoch=ended, seconds=clock.seconds, spent=clock.spent)
+        allowed = self.schedule.allowance(now)
+        if self._expected is None and allowed is not None and self._steps:
+            # A trial, once what is saved up pays for it.
+            trial = _TRIAL_STEPS * clock.seconds / self._steps * len(measuring.modalities)
+            if allowed >= trial:
+                self._expected = self._safely(
+                    clock, "the trial of its cost", lambda: measuring.expected(_PRODUCTS)
+                )
+        return replace(now, expected=self._expected, spent=clock.spent)
+
+    def _measure(self, measuring: Measuring, clock: Clock) -> None:
+        allowed = self.schedule.allowance(self._now(measuring, clock))
+        found = self._safely(clock, "a measurement", lambda: measuring(allowed))
+        if found is None:
+            return
+        self._expected = found.seconds
+        limits = thresholds(self.optimizer, measuring)
+        encoders = {
+            name: {**entry, "threshold": None if isinstance(limits[name], str) else limits[name]}
+            for name, entry in found.encoders.items()
+        }
+        self._book.measurement(
+            {
+                **asdict(found),
+                "step": self._steps,
+                "epoch": self._epoch,
+                "seconds": clock.seconds,
+                "spent": clock.spent,
+                "measuring_seconds": found.seconds,
+                "encoders": encoders,
+            }
+        )
+        for signal in self._signals:
+            for event in signal.look(encoders, self._steps, self._epoch):
+                self._book.event(event)
+                if self._on_event is not None:
+                    self._on_event(event)
+
+    def _safely(self, clock: Clock, what: str, work: Callable[[], T]) -> T | None:
+        """Return what ``work`` returns; None where it fails, which is written down."""
+        try:
+            with clock.apart():
+                return work()
+        except Exception as error:
+            if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            reason = f"{what} failed: {reason_of(error)}"
+            self._book.failure(self._steps, self._epoch, reason, clock.spent)
+            return None
+
+
+def _asked(measure: Iterable[str]) -> tuple[str, ...]:
+    names = (measure,) if isinstance(measure, str) else tuple(dict.fromkeys(measure))
+    if not names:
+        raise MisuseError(f"measure must name something: {listed(MEASURES)}")
+    for name in names:
+        one_of("measure", name, MEASURES)
+    return names

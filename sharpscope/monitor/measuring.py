@@ -1,0 +1,282 @@
+"""One measurement of every encoder, begun with what the last one knows."""
+
+import copy
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharpscope.contribution.alignment import Alignment, alignments
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.estimators import Coupling
+from sharpscope.estimators.tracking import Tracked, Tracking
+from sharpscope.operators import HessianOperator
+from sharpscope.results import CouplingResult
+from sharpscope.subject import Subject
+from sharpscope.subject.losses import BatchLoss, LossSum
+
+MEASURES = ("trace", "lambda_max", "alignment", "coupling")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one measurement found.
+
+    Attributes:
+        loss: The fusion loss on the measuring batches.
+        encoders: Numbers of each encoder by name.
+        coupling: Share and error of each pair.
+        products: Hessian-vector products, those of pairs with all encoders together.
+        seconds: What it took.
+        notes: Sentences a reader must know.
+    """
+
+    loss: float
+    encoders: Mapping[str, Mapping[str, Any]]
+    coupling: Mapping[str, Mapping[str, Any]]
+    products: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+class Measuring:
+    """Measures a subject again and again while its model trains.
+
+    Args:
+        subject: On batches that stay the same.
+        measure: Any of ``trace``, ``lambda_max``, ``alignment`` and ``coupling``.
+        tracking: How trace and λ_max are estimated.
+        coupling: How pairs are.
+        warm: Whether a measurement begins with the leading Ritz vectors of the last one.
+
+    Attributes:
+        absent: Why something that was asked for cannot be measured, by its name.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        measure: tuple[str, ...],
+        tracking: Tracking,
+        coupling: Coupling,
+        *,
+        warm: bool = True,
+    ):
+        self.subject, self.tracking, self.coupling, self.warm = subject, tracking, coupling, warm
+        self.modalities = tuple(
+            name for name in subject.owners.modalities if subject.owners.of(name)
+        )
+        self.absent: dict[str, str] = {}
+        self.measure = tuple(name for name in measure if self._possible(name))
+        self._vectors: dict[str, Tensor] = {}
+
+    def __call__(self, max_seconds: float | None = None) -> Measurement:
+        """Return a measurement of the model as it is.
+
+        Args:
+            max_seconds: Seconds that it may take, shared among what is still to be measured.
+
+        Raises:
+            SharpscopeError: If the model cannot be measured.
+        """
+        began = time.perf_counter()
+        found: dict[str, dict[str, Any]] = {name: {} for name in self.modalities}
+        notes: dict[str, None] = {}
+        loss, products = math.nan, 0
+        pairs: CouplingResult | None = None
+        parts = len(self.modalities) + ("coupling" in self.measure)
+        if {"trace", "lambda_max"} & set(self.measure):
+            for place, name in enumerate(self.modalities):
+                tracked = self._tracked(name, _share(max_seconds, began, parts - place))
+                loss = tracked.report.loss_value
+                products += tracked.products
+                notes |= dict.fromkeys(tracked.report.notes)
+                found[name] |= self._numbers(tracked)
+        if "trace" in self.measure:
+            _add_shares(found)
+        if "alignment" in self.measure:
+            with self.subject.still():
+                for name, one in alignments(self.subject, self.modalities).items():
+                    found[name] |= _aligned(one)
+        if "coupling" in self.measure:
+            pairs = self._coupled(_share(max_seconds, began, 1))
+            products += int(pairs.matvecs)
+            loss = pairs.loss_value
+        if math.isnan(loss):
+            with self.subject.still():
+                loss = self.subject.census().loss_value
+        return Measurement(
+            loss=loss,
+            encoders=found,
+            coupling=_pairs(pairs),
+            products=products,
+            seconds=time.perf_counter() - began,
+            notes=tuple(notes),
+        )
+
+    def expected(self, products: int) -> float:
+        """Return about how many seconds a measurement takes, by a trial on the first batch.
+
+        Args:
+            products: Products that each encoder is expected to need.
+        """
+        batches = len(self.subject.batches)  # pyright: ignore[reportArgumentType]
+        total = 0.0
+        for name in self.modalities:
+            operator = HessianOperator(self.subject.excerpt(), name)
+            vector = torch.ones(operator.dim, 1, dtype=operator.dtype, device=operator.device)
+            began = time.perf_counter()
+            with operator.session():
+                operator.products(vector)  # builds the graph
+                built = time.perf_counter()
+                operator.products(vector)
+                again = time.perf_counter()
+            total += batches * ((built - began) + products * (again - built))
+        return total
+
+    def _possible(self, name: str) -> bool:
+        if name == "coupling" and len(self.modalities) < 2:
+            self.absent[name] = "it is between encoders, and there is one"
+        elif name == "alignment":
+            lacking = [m for m in self.modalities if m not in self.subject.losses]
+            if lacking:
+                self.absent[name] = (
+                    f"there is no unimodal loss of {', '.join(lacking)}: pass unimodal={{...}} to "
+                    "Subject"
+                )
+        return name not in self.absent
+
+    def _tracked(self, name: str, max_seconds: float | None) -> Tracked:
+        tracking = self.tracking
+        if max_seconds is not None:
+            tracking = replace(tracking, max_seconds=max_seconds)
+        known = self._vectors.pop(name, None) if self.warm else None
+        found = tracking(
+            HessianOperator(self.subject, name),
+            known,
+            trace="trace" in self.measure,
+            largest="lambda_max" in self.measure,
+        )
+        if len(found.vectors):
+            self._vectors[name] = found.vectors
+        return found
+
+    def _numbers(self, tracked: Tracked) -> dict[str, Any]:
+        trace = tracked.trace
+        found: dict[str, Any] = {
+            "products": tracked.products,
+            "reused": tracked.reused,
+            "stale": tracked.stale,
+            "gradient_norm": tracked.report.gradient_norm,
+        }
+        if trace is not None:
+            found |= {
+                "outcome": str(trace.outcome),
+                "trace": trace.value,
+                "standard_error": trace.standard_error,
+                "interval": trace.interval,
+                "data_error": trace.data_error,
+                "probes": trace.probes,
+                "deflated": trace.deflated,
+                **trace.normalized,
+            }
+        if "lambda_max" in self.measure:
+            found |= {"lambda_max": tracked.largest, "residual": tracked.residual}
+        return found
+
+    def _coupled(self, max_seconds: float | None) -> CouplingResult:
+        whole = "+".join(self.modalities)
+        operator = HessianOperator(self.subject, whole)
+        blocks = {name: self.subject.rows(name, whole) for name in self.modalities}
+        estimator = self.coupling
+        if max_seconds is not None:
+            estimator = replace(estimator, max_seconds=max_seconds)
+        return estimator(operator, blocks)
+
+
+def _share(max_seconds: float | None, began: float, parts: int) -> float | None:
+    """Return the seconds that the next of some parts may take; a little in any case."""
+    if max_seconds is None:
+        return None
+    return max(1e-3, (max_seconds - (time.perf_counter() - began)) / max(1, parts))
+
+
+def _add_shares(found: dict[str, dict[str, Any]]) -> None:
+    """Add each encoder's share of the sum of all traces, with its error.
+
+    The error of ``s = t / T`` is ``√((1 − s)² e² + s² Σ_others e²) / T``, as traces of different
+    encoders have probes of their own.
+    """
+    traces = {name: entry["trace"] for name, entry in found.items()}
+    errors = {name: entry["standard_error"] or 0.0 for name, entry in found.items()}
+    if None in traces.values() or not sum(traces.values()):
+        return
+    total = sum(traces.values())
+    for name, entry in found.items():
+        share = traces[name] / total
+        others = sum(errors[other] ** 2 for other in found if other != name)
+        entry["share"] = share
+        entry["share_error"] = math.sqrt(
+            (1 - share) ** 2 * errors[name] ** 2 + share**2 * others
+        ) / abs(total)
+
+
+def _aligned(found: Alignment | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"alignment": None, "alignment_note": found}
+    return {
+        "alignment": found.value,
+        "alignment_error": found.standard_error,
+        "gradient_norm": found.fusion_norm,
+        "unimodal_gradient_norm": found.unimodal_norm,
+    }
+
+
+def _pairs(found: CouplingResult | None) -> dict[str, dict[str, Any]]:
+    if found is None:
+        return {}
+    return {
+        pair: {"share": share, "error": found.share_error[pair], "outcome": str(found.outcome)}
+        for pair, share in found.shares.items()
+    }
+
+
+def under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
+    """Return the same subject whose losses are computed under autocast.
+
+    Args:
+        subject: What is under the scope.
+        kind: ``torch.bfloat16`` or ``torch.float16``.
+
+    Raises:
+        MisuseError: If it is neither.
+    """
+    if kind not in (torch.bfloat16, torch.float16):
+        raise MisuseError(f"autocast must be torch.bfloat16 or torch.float16; got {kind}")
+    found = copy.copy(subject)
+    found.losses = {name: _cast(loss, subject, kind) for name, loss in subject.losses.items()}
+    return found
+
+
+def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
+    def computed(model: nn.Module, batch: Any) -> LossSum:
+        with torch.autocast(subject.device.type, dtype=kind):
+            return loss(model, batch)
+
+    return computed
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a measurement failed, in one line."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return f"out of memory: {' '.join(str(error).split())}"
+    words = " ".join(str(error).split()) or "no message"
+    return (
+        words
+        if isinstance(error, SubjectError | MisuseError)
+        else f"{type(error).__name__}: {words}"
+    )

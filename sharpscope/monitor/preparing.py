@@ -1,0 +1,67 @@
+"""What a monitor measures on: a subject whose batches are read once."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from sharpscope.errors import MisuseError
+from sharpscope.monitor.measuring import under_autocast
+from sharpscope.subject import Subject
+from sharpscope.subject.door import measured_device
+from sharpscope.subject.fixing import fixed
+
+SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
+
+
+def prepared(
+    source: SubjectOrFactory,
+    model: nn.Module | None,
+    *,
+    samples: int | None,
+    seed: int,
+    autocast: torch.dtype | None,
+) -> Subject:
+    """Return the subject, on a fixed choice of its batches and where its model is by now.
+
+    Args:
+        source: A subject, or a function from the model to one.
+        model: What trains.
+        samples: Items of the choice at least; None takes all.
+        seed: Names the choice.
+        autocast: As for the monitor.
+
+    Raises:
+        MisuseError: If the function returns something else.
+        SubjectError: If the loader gives no batch or raises.
+    """
+    subject = fixed(_subject(source, model), samples, seed=seed)
+    subject.device = measured_device(None, subject.model)
+    return subject if autocast is None else under_autocast(subject, autocast)
+
+
+def check_source(source: Any) -> None:
+    """Raise unless it is a subject or a function.
+
+    Raises:
+        MisuseError: If it is neither.
+    """
+    if not isinstance(source, Subject) and not callable(source):
+        raise MisuseError(
+            "subject must be a Subject, or a function from the model to one; got "
+            f"{type(source).__name__}"
+        )
+
+
+def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:
+    if isinstance(source, Subject):
+        return source
+    found: Any = source(model) if inspect.signature(source).parameters else source()
+    if not isinstance(found, Subject):
+        raise MisuseError(
+            "the function that makes the monitor's subject must return a Subject; it returned "
+            f"{type(found).__name__}"
+        )
+    return found

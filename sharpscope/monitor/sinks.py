@@ -1,0 +1,224 @@
+"""Where a monitor writes: lines of JSON, CSV, TensorBoard, or any function of yours."""
+
+import csv
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sharpscope.errors import MisuseError
+from sharpscope.lazy import imported
+from sharpscope.results.files import check_writable
+from sharpscope.results.monitor import BEGIN, EVENT, FAILURE, MEASUREMENT, as_line, read_lines
+
+Line = Mapping[str, Any]
+# Numbers of each encoder that go into columns and scalars.
+NUMBERS = (
+    "trace",
+    "standard_error",
+    "share",
+    "per_parameter",
+    "lambda_max",
+    "residual",
+    "threshold",
+    "alignment",
+    "gradient_norm",
+    "products",
+)
+
+
+class Sink(ABC):
+    """Somewhere to write to."""
+
+    @abstractmethod
+    def write(self, line: Line) -> None:
+        """Take one line: a beginning, a measurement, an event, a failure or an end."""
+
+    def close(self) -> None:  # noqa: B027 (most have nothing left to write)
+        """Write what is left."""
+
+
+class JSONLines(Sink):
+    """A file to which lines are only ever added, each in one write.
+
+    A process that is killed leaves at most one line that is not whole, which readers leave out and
+    which is cut off when the file is gone on with.
+
+    Args:
+        path: The file.
+        going_on: Whether it goes on with a file that is there.
+
+    Attributes:
+        before: The lines that were there.
+
+    Raises:
+        MisuseError: If the file is there and is not to be gone on with, cannot be written, or is
+            no file of a monitor.
+    """
+
+    def __init__(self, path: str | Path, *, going_on: bool = False):
+        self.path = Path(path)
+        check_writable(self.path)
+        there = self.path.is_file() and self.path.stat().st_size > 0
+        if there and not going_on:
+            raise MisuseError(
+                f"{self.path} holds a run already: name another file, move it away, or pass "
+                "resume=True to go on with it"
+            )
+        self.before = read_lines(self.path) if there else []
+        if self.before and self.before[0]["kind"] != BEGIN:
+            raise MisuseError(f"{self.path} is no file of a monitor: it would be damaged")
+        if there:
+            _cut_torn(self.path)
+
+    def write(self, line: Line) -> None:
+        """Add a line at once."""
+        # Opened for each line: a file that was moved away is not written to behind its back, and
+        # nothing waits in a buffer when the process dies.
+        place = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(place, as_line(line))
+        finally:
+            os.close(place)
+
+
+def _cut_torn(path: Path) -> None:
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+class CSV(Sink):
+    """A table: a row for each encoder of each measurement.
+
+    Args:
+        path: The file; rows are added to one that is there.
+
+    Raises:
+        MisuseError: If it cannot be written.
+    """
+
+    COLUMNS: tuple[str, ...] = ("step", "epoch", "loss", "seconds", "modality", *NUMBERS)
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        check_writable(self.path)
+
+    def write(self, line: Line) -> None:
+        """Add the rows of a measurement."""
+        if line["kind"] != MEASUREMENT:
+            return
+        text = io.StringIO()
+        table = csv.DictWriter(text, self.COLUMNS, extrasaction="ignore", lineterminator="\n")
+        if not self.path.is_file() or not self.path.stat().st_size:
+            table.writeheader()
+        for name, entry in line["encoders"].items():
+            table.writerow({**line, **entry, "modality": name})
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text.getvalue())
+
+
+class Calling(Sink):
+    """A function ``log(numbers, step)``, such as ``wandb.log``, or MLflow's.
+
+    Names are ``sharpscope/image/trace``, ``sharpscope/coupling/image+text``,
+    ``sharpscope/loss`` and ``sharpscope/event/sharpening/image`` (1 where it rang).
+
+    Args:
+        log: The function; it is called with ``step`` as a keyword where it takes one of that name.
+    """
+
+    def __init__(self, log: Callable[..., Any]):
+        self._log = log
+
+    def write(self, line: Line) -> None:
+        """Pass the numbers of a measurement or an event on."""
+        numbers = flat(line)
+        if numbers:
+            self._log(numbers, step=line["step"])
+
+
+class TensorBoard(Sink):
+    """Scalars and texts for TensorBoard.
+
+    Args:
+        folder: Where its files go; or a ``SummaryWriter`` of yours, which stays open.
+
+    Raises:
+        MisuseError: If the package ``tensorboard`` is not installed.
+    """
+
+    def __init__(self, folder: str | Path | Any):
+        self._own = isinstance(folder, str | Path)
+        if self._own:
+            try:
+                writer = imported("torch.utils.tensorboard").SummaryWriter
+            except ImportError as error:
+                raise MisuseError(
+                    "TensorBoard needs the package tensorboard: pip install tensorboard"
+                ) from error
+            folder = writer(str(folder))
+        self._writer: Any = folder
+
+    def write(self, line: Line) -> None:
+        """Add scalars of a measurement; texts of events and failures."""
+        for name, value in flat(line).items():
+            self._writer.add_scalar(name, value, line["step"])
+        if line["kind"] in (EVENT, FAILURE):
+            told = line.get("text") or line.get("reason")
+            self._writer.add_text(f"sharpscope/{line['kind']}", str(told), line["step"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the writer, if it was made here."""
+        if self._own:
+            self._writer.close()
+
+
+def flat(line: Line) -> dict[str, float]:
+    """Return the numbers of a line under one name each; what is not known is left out.
+
+    Example:
+        >>> flat({"kind": "event", "step": 3, "signal": "imbalance", "modality": "cxr"})
+        {'sharpscope/event/imbalance/cxr': 1.0}
+    """
+    if line["kind"] == EVENT:
+        return {f"sharpscope/event/{line['signal']}/{line['modality']}": 1.0}
+    if line["kind"] != MEASUREMENT:
+        return {}
+    found: dict[str, Any] = {"sharpscope/loss": line.get("loss")}
+    for name, entry in line["encoders"].items():
+        found |= {f"sharpscope/{name}/{number}": entry.get(number) for number in NUMBERS}
+    for pair, entry in line.get("coupling", {}).items():
+        found[f"sharpscope/coupling/{pair}"] = entry.get("share")
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def sink_of(where: Any) -> Sink:
+    """Return the sink that something means.
+
+    Args:
+        where: A sink; a path to a ``.jsonl`` or ``.csv`` file; or a function ``log(dict, step)``.
+
+    Raises:
+        MisuseError: If it is none of these.
+    """
+    if isinstance(where, Sink):
+        return where
+    if isinstance(where, str | Path):
+        if Path(where).suffix == ".csv":
+            return CSV(where)
+        raise MisuseError(
+            f"a sink must be a .csv file, a Sink or a function log(dict, step); got {str(where)!r}"
+            ": the lines of JSON go to out=, TensorBoard's to TensorBoard(folder)"
+        )
+    if callable(where):
+        return Calling(where)
+    raise MisuseError(
+        f"a sink must be a .csv file, a Sink or a function log(dict, step); got "
+        f"{type(where).__name__}"
+    )

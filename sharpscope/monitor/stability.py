@@ -1,0 +1,89 @@
+"""How sharp a minimum an optimizer can stay in."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sharpscope.monitor.measuring import Measuring
+
+# What wrappers of training frameworks call the optimizer inside.
+_INSIDE = ("optimizer", "_optimizer")
+
+
+def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
+    """Return the largest λ_max at which steps on a quadratic stay bounded, or why there is none.
+
+    ``2 / η`` for gradient descent, ``2 (1 + μ) / (η (1 − d))`` with heavy-ball momentum μ and
+    dampening d, ``2 (1 + μ) / (η (1 + 2μ))`` with Nesterov's, each less the weight decay, which
+    adds itself to the Hessian. Of full batches: noise makes it smaller.
+
+    Args:
+        optimizer: What steps the model.
+        parameters: Of one encoder.
+
+    Source: Cohen, Kaur, Li, Kolter and Talwalkar, 2021, arXiv 2103.00065, appendix B.
+
+    Example:
+        >>> import torch
+        >>> w = torch.nn.Parameter(torch.zeros(1))
+        >>> threshold(torch.optim.SGD([w], lr=0.5, momentum=0.5), [w])
+        6.0
+    """
+    if optimizer is None:
+        return "no optimizer was given"
+    inner = _plain(optimizer)
+    kind = type(inner)
+    if kind is not torch.optim.SGD:
+        return f"{kind.__name__} has no threshold in terms of the Hessian alone"
+    wanted = {id(parameter) for parameter in parameters}
+    groups = [g for g in inner.param_groups if wanted & {id(p) for p in g["params"]}]
+    covered = {id(p) for group in groups for p in group["params"]}
+    if not groups or not wanted <= covered:
+        return "the optimizer does not step all of its parameters"
+    found = {_of_group(group) for group in groups}
+    if len(found) > 1:
+        return "its parameters have different learning rates"
+    value = found.pop()
+    return "its learning rate is 0" if value is None else value
+
+
+def thresholds(optimizer: Any, measuring: Measuring) -> dict[str, float | str]:
+    """Return the threshold of each encoder, or why it has none."""
+    of = measuring.subject.owners.of
+    return {name: threshold(optimizer, of(name).values()) for name in measuring.modalities}
+
+
+def reasons(optimizer: Any, measuring: Measuring) -> dict[str, str]:
+    """Return why encoders have no threshold."""
+    found = thresholds(optimizer, measuring)
+    return {f"threshold of {n}": told for n, told in found.items() if isinstance(told, str)}
+
+
+def _of_group(group: dict[str, Any]) -> float | None:
+    rate, momentum = float(group["lr"]), float(group["momentum"])
+    if rate == 0:
+        return None
+    if group["nesterov"]:
+        edge = 2 * (1 + momentum) / (rate * (1 + 2 * momentum))
+    else:
+        # The first step of the buffer is not dampened, which does not matter in the long run.
+        dampening = float(group["dampening"]) if momentum else 0.0
+        edge = 2 * (1 + momentum) / (rate * (1 - dampening)) if dampening < 1 else float("inf")
+    return edge - float(group["weight_decay"])
+
+
+def _plain(optimizer: Any) -> Any:
+    """Return the optimizer inside a wrapper of a training framework."""
+    while not isinstance(optimizer, Optimizer) or type(optimizer).__module__.startswith(
+        ("accelerate", "lightning")
+    ):
+        inner = next(
+            (getattr(optimizer, name) for name in _INSIDE if hasattr(optimizer, name)), None
+        )
+        if inner is None:
+            break
+        optimizer = inner
+    return optimizer

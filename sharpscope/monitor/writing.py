@@ -1,0 +1,161 @@
+"""The book of a monitor: what it has found, and the places where it is written."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sharpscope.errors import MisuseError
+from sharpscope.monitor.measuring import Measuring
+from sharpscope.monitor.signals import Event
+from sharpscope.monitor.sinks import JSONLines, Sink
+from sharpscope.results import MonitorRecord, check_writable
+from sharpscope.results.monitor import (
+    BEGIN,
+    END,
+    EVENT,
+    FAILURE,
+    MEASUREMENT,
+    RESUME,
+    SUFFIX,
+)
+
+Line = dict[str, Any]
+
+
+class Book:
+    """Keeps the lines of a run and passes them on.
+
+    Args:
+        out: The file of JSON lines.
+        sinks: Other places.
+        resume: Whether to go on with the file; None decides by the first step.
+
+    Attributes:
+        going_on: Whether this run goes on with an earlier one.
+
+    Raises:
+        MisuseError: If ``out`` has another ending than ``.jsonl``, or cannot be written.
+    """
+
+    def __init__(self, out: str | Path | None, sinks: Sequence[Sink], *, resume: bool | None):
+        self.out = None if out is None else Path(out)
+        if self.out is not None:
+            if self.out.suffix != SUFFIX:
+                raise MisuseError(f"out must end in {SUFFIX}; got {self.out}")
+            check_writable(self.out)
+        self._sinks, self._resume = list(sinks), resume
+        self._lines: list[Line] = []
+        self.going_on = False
+
+    def open(self, step: int, first: Line) -> tuple[float, float]:
+        """Open the file, and return seconds of training and of measuring before.
+
+        Args:
+            step: That training begins with.
+            first: The line that a file begins with.
+
+        Raises:
+            MisuseError: If the file is of another run, or of other encoders.
+        """
+        going_on = step > 0 if self._resume is None else self._resume
+        before: list[Line] = []
+        if self.out is not None:
+            file = JSONLines(self.out, going_on=going_on)
+            before = file.before
+            self._sinks.insert(0, file)
+        if not before:
+            self._add(first)
+            return 0.0, 0.0
+        if before[0]["modalities"] != first["modalities"]:
+            raise MisuseError(
+                f"{self.out} is of the encoders {', '.join(before[0]['modalities'])}, and this run "
+                f"watches {', '.join(first['modalities'])}: name another file"
+            )
+        self.going_on, self._lines = True, before
+        timed = [line for line in before if "seconds" in line and line["step"] <= step]
+        spent = max((float(line.get("spent") or 0.0) for line in before), default=0.0)
+        self._add({"kind": RESUME, "step": step})
+        return float(timed[-1]["seconds"] or 0.0) if timed else 0.0, spent
+
+    def measurement(self, entry: Mapping[str, Any]) -> None:
+        """Write a measurement."""
+        self._add({"kind": MEASUREMENT, **entry})
+
+    def event(self, event: Event) -> None:
+        """Write an event."""
+        self._add({"kind": EVENT, **asdict(event)})
+
+    def failure(self, step: int, epoch: float | None, reason: str, spent: float) -> None:
+        """Write why a measurement failed."""
+        line = {"kind": FAILURE, "step": step, "epoch": epoch, "reason": reason, "spent": spent}
+        self._add(line)
+
+    def end(self, step: int, epoch: float | None, seconds: float, spent: float) -> MonitorRecord:
+        """Write that training has ended, close all places and return the record."""
+        line = {"kind": END, "step": step, "epoch": epoch, "seconds": seconds, "spent": spent}
+        if self._lines:
+            self._add(line)
+        for sink in self._sinks:
+            sink.close()
+        return self.record()
+
+    def record(self) -> MonitorRecord:
+        """Return the record of the lines so far; an empty one where another process writes."""
+        if not self._lines:
+            return MonitorRecord(modalities=(), seconds=0.0)
+        name = None if self.out is None else self.out.name.removesuffix(SUFFIX)
+        tag = None if name is None else name.removesuffix(".monitor")
+        return MonitorRecord.of_lines(self._lines, tag=tag)
+
+    def _add(self, line: Line) -> None:
+        self._lines.append(line)
+        self._pass_on(line)
+
+    def _pass_on(self, line: Line) -> None:
+        """Write a line everywhere; a place that fails is given up, and training goes on."""
+        for sink in list(self._sinks):
+            try:
+                sink.write(line)
+            except Exception as error:
+                self._sinks.remove(sink)
+                where = getattr(sink, "path", None) or type(sink).__name__
+                warnings.warn(
+                    f"the monitor writes no more to {where}: {type(error).__name__}: {error}",
+                    stacklevel=2,
+                )
+
+
+def beginning(
+    measuring: Measuring,
+    settings: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    absent: Mapping[str, str],
+) -> Line:
+    """Return the first line of a file: what is measured, how and on what."""
+    subject = measuring.subject
+    of = subject.owners.of
+    kinds = {p.dtype for name in measuring.modalities for p in of(name).values()}
+    own = subject.dtype or next(iter(kinds))
+    return {
+        "kind": BEGIN,
+        "schema": MonitorRecord.schema,
+        "version": version("sharpscope"),
+        "step": 0,
+        "modalities": list(measuring.modalities),
+        "parameters": {n: sum(p.numel() for p in of(n).values()) for n in measuring.modalities},
+        "settings": {**settings, "measure": list(measuring.measure), "absent": dict(absent)},
+        "provenance": {
+            **subject.provenance,
+            **provenance,
+            "device": str(subject.device),
+            "dtype": str(own).removeprefix("torch."),
+            "batches": len(subject.batches),  # pyright: ignore[reportArgumentType]
+            "versions": {name: version(name) for name in ("sharpscope", "torch")},
+            "threads": torch.get_num_threads(),
+        },
+    }
