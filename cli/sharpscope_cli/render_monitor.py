@@ -73,7 +73,9 @@ def tail_of(record: MonitorRecord) -> list[str]:
         trained = record.measurements[-1].get("seconds")
         cost = f"Measuring took {record.seconds:.1f} s"
         if trained:
-            cost += f", {100 * record.seconds / trained:.1f} % of {trained:,.0f} s of training"
+            share = record.seconds / trained
+            part = f"{100 * share:.1f} % of" if share < 1 else f"{share:,.1f} times"
+            cost += f", {part} the {_seconds(trained)} of training so far"
         lines.append(f"{cost}.")
     lines += _listed("event", [(e["step"], e.get("text") or e["signal"]) for e in record.events])
     return lines + _listed("failure", [(f["step"], f.get("reason", "")) for f in record.failures])
@@ -106,3 +108,7 @@ def _percent(entry: Mapping[str, Any]) -> str:
     if share is None:
         return ABSENT
     return f"{with_error(100 * share, None if error is None else 100 * error)} %"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f} s" if value >= 100 else f"{significant(value, 3)} s"

@@ -1,8 +1,10 @@
 """The sentences that captions of monitored runs share."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from sharpscope.figures.captions import (
+    SPLITS,
     caption,
     counted,
     methods_of,
@@ -15,6 +17,8 @@ from sharpscope.figures.naming import named
 from sharpscope.figures.watched import WATCHED, by_epoch, lines_of, modalities_of
 from sharpscope.results import MonitorRecord
 
+# ``EverySteps(steps=100)``, or ``steps:100``.
+_SCHEDULE = re.compile(r"(?P<name>[A-Za-z]+)(?:\((?:\w+=)?|:)?(?P<number>[\d.]+)?\)?")
 # What the errors of other numbers are over.
 _ERRORS = {
     "share": "of shares over probes",
@@ -60,18 +64,23 @@ def _measured(records: Sequence[MonitorRecord]) -> str:
         return said(str(value) for value in found if value is not None)
 
     settings, made = [r.settings for r in records], [r.provenance for r in records]
+    split = said(SPLITS.get(str(m["split"]), str(m["split"])) for m in made if m.get("split"))
     counts = [int(s["samples"]) for s in settings if s.get("samples")]
     parts = [
         f"{spanned(len(record.measurements) for record in records)} measurements"
         f"{'' if len(records) == 1 else ' of each run'}",
-        f"(when = {when})" if (when := told("when", settings)) else "",
-        f"on the same {spanned(counts)} samples each time" if counts else "",
+        said(when_words(str(one["when"])) for one in settings if one.get("when")),
+        f"on the same {' '.join(filter(None, (spanned(counts), split)))} samples each time"
+        if counts
+        else "",
         f"in {dtype}" if (dtype := told("dtype", made)) else "",
         f"on {device}" if (device := told("device", made)) else "",
     ]
     exact = [
         f"relative error aimed at {rtol}" if (rtol := told("rtol", settings)) else "",
-        f"seed {seed} of the random draws" if (seed := told("seed", settings)) else "",
+        f"seed{'s' if ' ' in seed else ''} {seed} of the random draws"
+        if (seed := told("seed", settings))
+        else "",
     ]
     cast = said(
         str(m["autocast"]) for m in made if m.get("autocast") not in (None, False, "off", "none")
@@ -85,6 +94,28 @@ def _measured(records: Sequence[MonitorRecord]) -> str:
         )
         if part
     )
+
+
+def when_words(when: str) -> str:
+    """Return in words what a schedule prints as, or what was asked for.
+
+    Example:
+        >>> when_words("EverySteps(steps=100)"), when_words("epoch"), when_words("mine")
+        ('every 100 steps', 'every epoch', 'when = mine')
+    """
+    found = _SCHEDULE.fullmatch(when)
+    name, number = (found["name"].lower(), found["number"]) if found else ("", None)
+    match name:
+        case "everysteps" | "steps":
+            return "every step" if number == "1" else f"every {number} steps"
+        case "everyepochs" | "epoch" | "epochs":
+            return "every epoch" if number in (None, "1") else f"every {number} epochs"
+        case "logspaced" | "log":
+            return f"at steps a factor of {float(number or 2):g} apart"
+        case "budgeted":
+            return f"as often as {float(number or 0):.3g} of the training time pays for"
+        case _:
+            return f"when = {when}"
 
 
 def _bands(records: Sequence[MonitorRecord], shown: Sequence[str]) -> list[str]:
@@ -158,7 +189,13 @@ def _threshold(records: Sequence[MonitorRecord]) -> str:
         for value in record.course(name, "threshold")
     )
     if not there:
-        return "no stability threshold is known"
+        reasons = said(
+            str(reason)
+            for record in records
+            for what, reason in dict(record.settings.get("absent") or {}).items()
+            if what.startswith("threshold")
+        )
+        return f"no stability threshold{f': {reasons}' if reasons else ' is known'}"
     return (
         "dashed, the stability threshold of the optimizer's steps (2/η for gradient descent with "
         "learning rate η); λ_max of an encoder bounds that of the whole model from below"

@@ -77,7 +77,7 @@ def test_one_look_at_a_run_that_goes_on() -> None:
     )
     assert "ehr 5.00 ± 0.10 2.5 2 0.500 ± 0.050 69.4 ± 1.0 % 20" in told
     assert "cxr 2.20 ± 0.10 0.7 2 0.500 ± 0.050 30.6 ± 1.0 % 20" in told
-    assert "Measuring took 12.3 s, 4.1 % of 300 s of training." in told
+    assert "Measuring took 12.3 s, 4.1 % of the 300 s of training so far." in told
     assert "1 event: step 300: ehr sharpens after it had flattened" in told
     assert "1 failure: step 150: SubjectError: the loss is not finite" in told
     assert "± is one standard error" in told
@@ -104,6 +104,11 @@ def test_columns_that_hold_nothing_are_left_out_and_only_the_last_events_listed(
     assert "cxr – 50 %" in told
     assert "7 events, the last 5: step 2: event 2 " in told
     assert "Measuring took 0.0 s." in told
+
+
+def test_measuring_that_took_longer_than_the_training_is_so_many_times_as_long() -> None:
+    write(BEGIN, {**MEASURED[3], "seconds": 2.0})
+    assert "Measuring took 12.3 s, 6.2 times the 2 s of training so far." in words(FILE, "--once")
 
 
 def test_the_record_as_json() -> None:

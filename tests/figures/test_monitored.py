@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import t
 
 from sharpscope.errors import MisuseError
 from sharpscope.figures import caption_of, draw_flatness, draw_watch
@@ -187,15 +186,43 @@ def test_steps_where_epochs_are_not_known_and_a_logarithm_where_they_are_spaced_
     axes = axes_of(draw_watch([replace(record, measurements=entries)]))[-1]
     assert axes.get_xlabel() == "step"
     assert axes.xaxis.get_major_formatter()(1500.0) == "1,500"
-    settings = {**record.settings, "when": "log"}
+    settings = {**record.settings, "when": "LogSpaced(factor=2.0)"}
     spaced = axes_of(draw_watch([replace(record, measurements=entries, settings=settings)]))[-1]
     assert spaced.get_xscale() == "symlog"
+    assert [text.get_text() for text in spaced.get_xticklabels()] == ["0", "100"]
+    assert -100 < spaced.get_xlim()[0] < 0
     known = axes_of(draw_watch([replace(record, settings=settings)]))[-1]
     assert (known.get_xlabel(), known.get_xscale()) == ("epoch", "symlog")
     mixed = draw_flatness(
         [toy.monitor("late"), replace(toy.monitor("masam"), measurements=entries)]
     )
     assert mixed.axes[0].get_xlabel() == "step"
+
+
+@pytest.mark.parametrize(
+    ("when", "words"),
+    [
+        ("EverySteps(steps=1)", "every step"),
+        ("steps:20", "every 20 steps"),
+        ("EveryEpochs(epochs=2)", "every 2 epochs"),
+        ("LogSpaced(factor=2.0)", "at steps a factor of 2 apart"),
+        ("log:1.5", "at steps a factor of 1.5 apart"),
+        ("auto", "when = auto"),
+        ("<mine>", "when = <mine>"),
+    ],
+)
+def test_schedules_in_words(when: str, words: str):
+    told = caption_of([a_monitor(settings={"when": when})], "watch")
+    assert f"4 measurements {words} in float32" in told
+
+
+def test_why_there_is_no_threshold():
+    record = a_monitor(settings={"absent": {"threshold of ehr": "Adam has none", "coupling": "x"}})
+    for place in range(4):
+        for name in record.modalities:
+            record = changed(record, place, name, threshold=None)
+    assert "No stability threshold: Adam has none." in caption_of([record], "watch")
+    assert "stability threshold" not in legend(draw_watch([record]))
 
 
 def test_a_wide_range_is_logarithmic_and_holds_the_threshold():
@@ -211,113 +238,18 @@ def test_a_wide_range_is_logarithmic_and_holds_the_threshold():
     assert [line.get_drawstyle() for line in shown] == ["steps-post"] * 2
 
 
-def test_seeds_of_a_method_are_a_mean_with_its_interval_though_files_have_names():
-    runs = [toy.monitor("late", seed, scale=1 + seed / 10) for seed in (1, 2)]
-    ehr, cxr = axes_of(draw_flatness([*runs, toy.monitor("masam", 1)]))
-    assert lines(ehr)["late fusion"] == pytest.approx([1.15 * value for value in EHR])
-    assert lines(cxr)["MASAM"] == pytest.approx([value / 4 for value in CXR])
-    half = t.ppf(0.975, 1) * np.std([1.1, 1.2], ddof=1) / 2**0.5
-    assert band(ehr)[0] == pytest.approx(2 * (1.15 - half))
-    assert band(ehr, 1)[0] == pytest.approx(1.8 / 4)  # of a single run its own
-    assert ehr.get_ylim() == cxr.get_ylim()
-    assert len(points(ehr, "event: sharpening")) == 3
-    assert points(cxr, "event: sharpening") == []
-    told = caption_of([*runs, toy.monitor("masam", 1)], "flatness")
-    assert told.startswith("Trace of each encoder over training. 4 measurements of each run (when")
-    assert "in float32 on cpu, relative error aimed at 0.05, seed 0 of the random draws." in told
-    assert "Lines are means over seeds (2 seeds each) where all were measured, bands their" in told
-    assert "Bands of a single run are 95 % intervals of the trace over random probes (not" in told
-    assert "MASAM (ρ = 0.5)" in told
-    assert told.endswith("Training seeds 1 and 2.")
-
-
-def test_seeds_that_were_measured_at_other_steps_are_lines_of_their_own():
-    runs = [toy.monitor("late", seed, shift=7 * seed) for seed in (0, 1)]
-    figure = draw_flatness(runs)
-    drawn = [line for line in axes_of(figure)[0].lines if line.get_label() == "late fusion"]
-    assert [list(line.get_xdata()) for line in drawn] == [
-        [0.0, 1.0, 2.0, 3.0],
-        [0.07, 1.07, 2.07, 3.07],
-    ]
-    assert len({line.get_color() for line in drawn}) == 1
-    assert "late fusion" in legend(figure)
-    told = caption_of(runs, "flatness")
-    assert "Each seed of late fusion is a line of its own, as they were measured at other" in told
-
-
-def test_a_seed_that_lacks_a_few_measurements_still_makes_a_mean():
-    short = toy.monitor("late", 2)
-    short = replace(short, measurements=short.measurements[:3])
-    ehr = axes_of(draw_flatness([toy.monitor("late", 1), short]))[0]
-    assert lines(ehr)["late fusion"] == EHR[:3]
-
-
-@pytest.mark.parametrize(
-    ("quantity", "values", "words"),
-    [
-        ("per_parameter", [0.08, 0.04, 0.02, 0.05], "trace / parameter"),
-        ("lambda_max", [3.0, 1.5, 0.9, 2.5], "λ$_\\mathrm{max}$ (loss / parameter²)"),
-        ("share", [0.727272727, 0.615384615, 0.454545455, 0.694444444], "share of the trace"),
-        ("alignment", [-0.1, 0.1, 0.3, 0.5], "alignment γ (cosine)"),
-        ("gradient_norm", [0.5] * 4, "gradient norm (loss / parameter)"),
-    ],
-)
-def test_every_number_over_training(quantity: str, values: list[float], words: str):
-    axes = axes_of(draw_flatness([a_monitor()], quantity=quantity))[0]
-    assert next(iter(lines(axes).values())) == pytest.approx(values)
-    assert axes.get_ylabel() == words
-    told = caption_of([a_monitor()], "flatness", quantity=quantity)
-    assert ("stability threshold" in told) == (quantity == "lambda_max")
-    assert ("1.96 standard errors" in told) == (quantity in ("share", "alignment"))
-    assert told.startswith(("Trace", "λ_max", "Share", "Alignment", "Gradient"))
-
-
-def test_bands_of_shares_and_cosines_are_cut_at_their_ends():
-    record = changed(a_monitor(), 3, "ehr", share=0.995, alignment=-0.99)
-    assert band(axes_of(draw_flatness([record], quantity="share"))[0])[1] == 1.0
-    assert band(axes_of(draw_flatness([record], quantity="alignment"))[0])[0] == -1.0
-
-
-def test_the_threshold_of_a_method_has_its_color_where_they_differ():
-    masam = toy.monitor("masam")
-    for place in range(4):
-        masam = changed(masam, place, "ehr", threshold=5.0)
-    ehr, cxr = axes_of(draw_flatness([toy.monitor("late"), masam], quantity="lambda_max"))
-
-    def colors(axes: Any) -> list[str]:
-        return [line.get_color() for line in axes.lines if "threshold" in line.get_label()]
-
-    assert colors(ehr) == list(COLORS[:2])
-    assert set(colors(cxr)) == {"black"}
-    assert "stability threshold" in legend(ehr.figure)
-
-
-def test_many_points_keep_a_dozen_markers():
-    entries = tuple(
-        {**a_monitor().measurements[0], "step": step, "epoch": None} for step in range(0, 3000, 100)
-    )
-    axes = axes_of(draw_flatness([a_monitor(measurements=entries)]))[0]
-    assert axes.lines[0].get_markevery() == (0, 3)
-
-
 def test_precision_is_told_as_it_was_recorded():
     made = {"dtype": "float32", "device": "cuda", "autocast": "bfloat16"}
     told = caption_of([a_monitor(provenance=made)], "watch")
     assert "in float32 on cuda, under autocast to bfloat16, relative error" in told
+    asked = {"samples": 64, "when": "Budgeted(share=0.05)"}
+    told = caption_of([a_monitor(provenance={"split": "train"}, settings=asked)], "watch")
+    assert (
+        ". 4 measurements as often as 0.05 of the training time pays for on the same 64 training "
+        "samples each time. " in told
+    )
     bare = a_monitor(provenance={}, settings={}, events=())
     assert ". 4 measurements. " in caption_of([bare], "watch")
-
-
-def test_panels_without_one_below_have_numbers_at_their_ticks():
-    entries = tuple(
-        {**entry, "encoders": {**entry["encoders"], "note": entry["encoders"]["cxr"]}}
-        for entry in a_monitor().measurements
-    )
-    three = a_monitor(modalities=("ehr", "cxr", "note"), measurements=entries)
-    figure = draw_flatness([three], width="column")
-    assert [axes.get_xlabel() for axes in axes_of(figure)[:3]] == ["", "epoch", "epoch"]
-    shown = [axes.xaxis.get_tick_params()["labelbottom"] for axes in axes_of(figure)[:3]]
-    assert shown == [False, True, True]
 
 
 def test_what_cannot_be_drawn():
