@@ -15,14 +15,16 @@ from sharpscope_cli.params import POSITIVE, Registered
     epilog="\b\nExamples:\n  sharpscope figure runs/late.pt runs/masam.pt --kind sensitivity "
     "--out rho.pdf\n"
     "  sharpscope figure planes/ --kind surfaces --width page --out surfaces.pdf --caption\n"
-    "  sharpscope figure traces/ --caption",
+    "  sharpscope figure traces/ --caption\n"
+    "  sharpscope figure runs/ --kind flatness --out flatness.pdf",
 )
 @click.argument("results", nargs=-1, required=True, type=PATH, metavar="RESULT...")
 @click.option(
     "--kind",
     type=Registered("sharpscope.figures:KINDS"),
     metavar="NAME",
-    help="Over training: dominance, alignment, course (the trace of kept checkpoints). Of methods: "
+    help="Over training: dominance, alignment, course (the trace of kept checkpoints); of monitors "
+    "watch (one run at a glance) and flatness (runs overlaid). Of methods: "
     "bars, unimodal (each modality alone), contribution, sensitivity (over a setting), noise (over "
     "wrong labels), forest (of a comparison). Of encoders: density, contours, surfaces, "
     "profiles.  [default: the only one that the results make]",
@@ -30,8 +32,9 @@ from sharpscope_cli.params import POSITIVE, Registered
 @click.option(
     "--quantity",
     metavar="NAME",
-    help="Which number, where a kind has several: trace, per_parameter, metric, macro_auprc, "
-    "readout, ...  [default: the kind's own; of profiles the loss, and a metric below it]",
+    help="Which number, where a kind has several: trace, per_parameter, lambda_max, metric, "
+    "macro_auprc, readout, ...  [default: the kind's own; of profiles the loss, and a metric "
+    "below it]",
 )
 @click.option(
     "--setting",
@@ -84,11 +87,13 @@ def command(
 ) -> None:
     """A figure of a paper from saved results, and its caption.
 
-    RESULT is a .json that --out of another command wrote, a folder of them, or a checkpoint of
-    sharpscope train, whose training record is drawn. Prints the file it drew, or with --caption
-    what stands below it: data, settings, seeds, ranges, and what bands and error bars are.
+    RESULT is a .json that --out of another command wrote, the .monitor.jsonl of a monitor, a folder
+    of either, or a checkpoint of sharpscope train, whose training record is drawn. Prints the file
+    it drew, or with --caption what stands below it: data, settings, seeds, ranges, and what bands
+    and error bars are.
     """
-    from sharpscope.figures import caption_of, kind_of
+    from sharpscope.figures import KINDS, caption_of, kind_of
+    from sharpscope.figures.kinds import MONITORS
     from sharpscope.figures.saving import PAPER
     from sharpscope.figures.writing import page_captions, write_figure
     from sharpscope_cli.drawing import check_figure
@@ -106,7 +111,8 @@ def command(
         "colors": colors,
     }
     with as_typed():
-        found = read_results(results)
+        monitored = kind is not None and KINDS[kind].schemas == MONITORS
+        found = read_results(results, monitored=monitored)
         # A page or a grid needs no choice among the kinds of print.
         printed = out is None or out.suffix[1:].lower() in PAPER
         chosen = kind_of(found, kind) if printed else kind

@@ -25,6 +25,7 @@ COMMANDS = {
     "compare": "Checkpoints, or methods over seeds, side by side with paired errors.",
     "figure": "A figure of a paper from saved results, and its caption.",
     "report": "Everything that the results in a folder say, as one HTML file.",
+    "watch": "What a monitor measures, while the training goes on.",
     "train": "Train a recipe and save a checkpoint that carries it.",
 }
 CONTEXT = {"help_option_names": ["-h", "--help"], "show_default": True}

@@ -54,7 +54,7 @@ def emit_facts(title: str, facts: Iterable[tuple[str, str]]) -> None:
 
 def emit_table(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; a cell is never cut, so a narrow terminal shows long lines."""
-    for line in _table(columns, list(rows), gap=2):
+    for line in table_lines(columns, list(rows)):
         click.echo(line)
 
 
@@ -79,7 +79,7 @@ def emit_groups(columns: Sequence[Column], groups: Mapping[str, Sequence[Sequenc
             parts.append([0, place])
     for number, part in enumerate(parts):
         cells = [[row[place] for place in part] for row in rows]
-        shown = _table([columns[place] for place in part], cells, gap=1)
+        shown = table_lines([columns[place] for place in part], cells, gap=1)
         header, body = shown[: len(shown) - len(rows)], iter(shown[len(shown) - len(rows) :])
         for line in ([""] if number else []) + header:
             click.echo(line)
@@ -89,7 +89,9 @@ def emit_groups(columns: Sequence[Column], groups: Mapping[str, Sequence[Sequenc
                 click.echo(next(body))
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int) -> list[str]:
+def table_lines(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, gap: int = 2
+) -> list[str]:
     """Return the lines of a table: its header's, then one for each row."""
     from rich.table import Table
     from rich.text import Text

@@ -6,6 +6,7 @@ from sharpscope.figures.contribution import draw_contribution as draw_contributi
 from sharpscope.figures.course import draw_course as draw_course
 from sharpscope.figures.density import draw_density as draw_density
 from sharpscope.figures.dominance import draw_dominance as draw_dominance
+from sharpscope.figures.flatness import draw_flatness as draw_flatness
 from sharpscope.figures.kinds import KINDS as KINDS
 from sharpscope.figures.kinds import caption_of as caption_of
 from sharpscope.figures.kinds import draw as draw
@@ -17,6 +18,7 @@ from sharpscope.figures.sensitivity import draw_noise as draw_noise
 from sharpscope.figures.sensitivity import draw_sensitivity as draw_sensitivity
 from sharpscope.figures.surfaces import draw_surfaces as draw_surfaces
 from sharpscope.figures.unimodal import draw_unimodal as draw_unimodal
+from sharpscope.figures.watch import draw_watch as draw_watch
 
 __all__ = [
     "FORMATS",
@@ -29,11 +31,13 @@ __all__ = [
     "draw_course",
     "draw_density",
     "draw_dominance",
+    "draw_flatness",
     "draw_landscape",
     "draw_noise",
     "draw_sensitivity",
     "draw_surfaces",
     "draw_unimodal",
+    "draw_watch",
     "kind_of",
     "save_figure",
 ]

@@ -10,7 +10,7 @@ from sharpscope.results import Record, Result, RunRecord
 ERROR_OVER_SEEDS = (
     "error bars are one standard error of the mean, of a single seed that of its measurement"
 )
-_SPLITS = {"train": "training", "val": "validation", "test": "test"}
+SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def caption(*sentences: str) -> str:
@@ -143,7 +143,7 @@ def _capital(text: str) -> str:
 
 def _split(result: Result) -> str:
     split = result.provenance.get("split")
-    return "" if split is None else _SPLITS.get(split, str(split))
+    return "" if split is None else SPLITS.get(split, str(split))
 
 
 def _dataset(record: Record) -> str:

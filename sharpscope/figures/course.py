@@ -1,7 +1,6 @@
 """The trace of each encoder over training, from the kept checkpoints of runs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -9,11 +8,10 @@ from sharpscope.checks import one_of
 from sharpscope.errors import MisuseError
 from sharpscope.figures.alike import axis_of, check_alike, check_one_mean, matrix_of, prefix_of
 from sharpscope.figures.captions import caption, data_of, means_of, methods_of, seeds_of
-from sharpscope.figures.curves import Curve, Point, curve, draw_curve, lacking
+from sharpscope.figures.curves import Point, curve, draw_curve, fit_scale, lacking
 from sharpscope.figures.naming import check_distinct, epoch_of, modalities_of, named, seed_of
 from sharpscope.figures.panels import check_drawable, legend, panels, whole_epochs
 from sharpscope.figures.style import looks
-from sharpscope.figures.ticks import logarithmic
 from sharpscope.results import TraceResult
 
 QUANTITIES: Mapping[str, str] = {
@@ -22,7 +20,6 @@ QUANTITIES: Mapping[str, str] = {
     "per_gradient_norm": "trace / ‖∇L‖",
     "times_squared_norm": "trace · ‖θ‖²",
 }
-_SPAN = 30.0  # a larger factor between values is drawn on a logarithmic scale
 
 
 @looks()
@@ -66,7 +63,7 @@ def draw_course(
             if (modality, name) in lines:
                 draw_curve(place, lines[modality, name], name, list(groups))
         whole_epochs(place)
-    _scale(axes[0], lines.values(), values)
+    fit_scale(axes[0], lines.values(), values)
     axes[0].set_ylabel(axis_of(results[0], QUANTITIES[quantity]))
     legend(figure, axes)
     return figure
@@ -132,17 +129,3 @@ def _point(result: TraceResult, quantity: str) -> Point:
         return Point(value)
     low, high = (end * value / result.value for end in result.interval)
     return Point(value, min(low, high), max(low, high))
-
-
-def _scale(axes: Any, lines: Any, values: Sequence[float]) -> None:
-    if min(values) <= 0:
-        axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
-        return
-    if max(values) <= _SPAN * min(values):
-        return
-    found: list[Curve] = list(lines)
-    lows = [low for line in found for low in line.low if low is not None and low > 0]
-    highs = [high for line in found for high in line.high if high is not None]
-    # A band may reach below 0, which a logarithm has no place for: it is cut there.
-    axes.set_ylim(max(0.6 * min([*lows, *values]), 0.1 * min(values)), 1.6 * max([*highs, *values]))
-    logarithmic(axes)

@@ -1,10 +1,15 @@
-"""Curves over epochs: a mean over seeds with its band, or one run with its own."""
+"""Curves over training: a mean over seeds with its band, or one run with its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sharpscope.figures.style import color_of, line_of, marker_of
 from sharpscope.figures.summary import is_number, over_seeds
+from sharpscope.figures.ticks import logarithmic
+
+At = TypeVar("At", int, float)
+MARKED = 12
+_SPAN = 30.0  # a larger factor between values is drawn on a logarithmic scale
 
 
 class Point(NamedTuple):
@@ -16,16 +21,16 @@ class Point(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """A line: epochs, values, and the ends of the band, which is None where there is none."""
+    """A line: epochs or steps, values, and the ends of the band, None where there is none."""
 
-    epochs: list[int]
+    x: list[float]
     values: list[float]
     low: list[float | None]
     high: list[float | None]
     seeds: int
 
 
-def curve(runs: Sequence[Mapping[int, Point]]) -> Curve:
+def curve(runs: Sequence[Mapping[At, Point]]) -> Curve:
     """Return the line of some runs: one run with its own band, several as their mean.
 
     The band of several is the 95 % interval of the mean by Student's t. An epoch that some of them
@@ -43,7 +48,7 @@ def curve(runs: Sequence[Mapping[int, Point]]) -> Curve:
             mean = over_seeds([point.value for point in points])
             value, half = mean.value, mean.half_width or 0.0
             low, high = value - half, value + half
-        found.epochs.append(epoch)
+        found.x.append(epoch)
         found.values.append(value)
         found.low.append(low)
         found.high.append(high)
@@ -55,7 +60,7 @@ def lacking(lines: Mapping[str, Sequence[Mapping[int, Point]]]) -> str:
     told: list[str] = []
     for name, runs in lines.items():
         every = {epoch for run in runs for epoch in run}
-        gone = sorted(every - set(curve(runs).epochs)) if runs else []
+        gone = sorted(every - set(curve(runs).x)) if runs else []
         if gone:
             word = "epoch" if len(gone) == 1 else "epochs"
             told.append(f"{word} {', '.join(map(str, gone))} of {name}")
@@ -82,22 +87,55 @@ def cut_told(lines: Iterable[tuple[Curve, Ends]], why: str) -> str:
     return f"bands are cut at {why}" if cut else ""
 
 
-def draw_curve(axes: Any, line: Curve, name: str, names: Sequence[str]) -> None:
-    """Draw a line with markers and, behind it, its band."""
+def draw_curve(
+    axes: Any, line: Curve, name: str, names: Sequence[str], *, most: int = MARKED
+) -> None:
+    """Draw a line with markers and, behind it, its band.
+
+    Args:
+        axes: Where.
+        line: What.
+        name: Of the line; by its place among ``names`` it has color, kind and marker.
+        names: Of all lines.
+        most: Markers on it, each line's begun at another point; more would hide its kind.
+    """
     color = color_of(name, names)
+    every = -(-len(line.x) // most)
     banded = [
         (epoch, low, high)
-        for epoch, low, high in zip(line.epochs, line.low, line.high, strict=True)
+        for epoch, low, high in zip(line.x, line.low, line.high, strict=True)
         if low is not None and high is not None
     ]
     if banded:
         axes.fill_between(*zip(*banded, strict=True), color=color, alpha=0.22, linewidth=0)
     axes.plot(
-        line.epochs,
+        line.x,
         line.values,
         color=color,
         linestyle=line_of(name, names),
         marker=marker_of(name, names),
         markersize=2.6,
+        markevery=(list(names).index(name) % every, every) if every > 1 else None,
         label=name,
     )
+
+
+def fit_scale(axes: Any, lines: Iterable[Curve], values: Sequence[float]) -> None:
+    """Make y logarithmic where all values are above 0 and span more than a factor of 30.
+
+    Args:
+        axes: With everything drawn.
+        lines: Whose bands stay in the picture.
+        values: What the scale is chosen by; at least one.
+    """
+    if min(values) <= 0:
+        axes.axhline(0, color="0.6", linewidth=0.5, zorder=0)
+        return
+    if max(values) <= _SPAN * min(values):
+        return
+    found = list(lines)
+    lows = [low for line in found for low in line.low if low is not None and low > 0]
+    highs = [high for line in found for high in line.high if high is not None]
+    # A band may reach below 0, which a logarithm has no place for: it is cut there.
+    axes.set_ylim(max(0.6 * min([*lows, *values]), 0.1 * min(values)), 1.6 * max([*highs, *values]))
+    logarithmic(axes)

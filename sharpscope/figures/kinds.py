@@ -1,7 +1,6 @@
 """Every kind of figure by name: what draws it, what its caption says, what it needs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +16,20 @@ from sharpscope.figures import (
     course,
     density,
     dominance,
+    flatness,
     landscape,
     profiles,
     sensitivity,
     surfaces,
     unimodal,
+    watch,
 )
 from sharpscope.figures.alike import check_alike
+from sharpscope.figures.kind import Checks, Kind
 from sharpscope.figures.naming import epoch_of
 from sharpscope.figures.planes import QUANTITIES
+from sharpscope.figures.watched import WATCHED, check_watched
 from sharpscope.results import Record
-
-Checks = Callable[[Sequence[Any]], Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of figure.
-
-    Attributes:
-        draw: Makes the figure from records.
-        caption: Makes its text, with the options of ``draw`` that change what is shown.
-        schemas: Records that it can be of.
-        needs: What it is drawn from, in words.
-        check: Raises ``MisuseError`` if records of these schemas still do not make one.
-        quantities: What ``quantity`` can be; none where there is nothing to choose.
-        options: Other options that it takes.
-    """
-
-    draw: Callable[..., Figure]
-    caption: Callable[..., str]
-    schemas: tuple[str, ...]
-    needs: str
-    check: Checks = lambda _: None
-    quantities: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
 
 
 def _grids(*axes: int) -> Checks:
@@ -72,6 +50,7 @@ def _one_epoch(results: Sequence[Any]) -> None:
 
 _RUN, _PLANE = ("sharpscope/train",), ("sharpscope/landscape",)
 _SHARE = ("sharpscope/contribution",)
+MONITORS = ("sharpscope/monitor",)
 
 KINDS: Mapping[str, Kind] = {
     "dominance": Kind(
@@ -177,9 +156,24 @@ KINDS: Mapping[str, Kind] = {
         check=sensitivity.check_noise,
         quantities=sensitivity.METRICS,
     ),
+    "watch": Kind(
+        draw=watch.draw_watch,
+        caption=watch.caption_watch,
+        schemas=MONITORS,
+        needs="what a monitor wrote of one run",
+        check=watch.check_single,
+    ),
+    "flatness": Kind(
+        draw=flatness.draw_flatness,
+        caption=flatness.caption_flatness,
+        schemas=MONITORS,
+        needs="what monitors wrote of runs",
+        check=check_watched,
+        quantities=tuple(WATCHED),
+    ),
 }
 # What a record draws where no kind is named: the first of these that fits.
-USUAL = ("density", "contours", "profiles", "contribution", "bars", "dominance")
+USUAL = ("density", "contours", "profiles", "contribution", "bars", "dominance", "watch")
 
 
 def draw(results: Sequence[Record], kind: str | None = None, **how: Any) -> Figure:

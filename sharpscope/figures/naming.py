@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import Record, Result, RunRecord
+from sharpscope.results import MonitorRecord, Record, Result, RunRecord
 from sharpscope.results.kept import kept
+from sharpscope.results.monitor import BESIDE
 
 METHOD_WORDS = {
     "joint": "joint",
@@ -34,7 +35,8 @@ def recipe_of(record: Record) -> Mapping[str, Any] | None:
     """Return the recipe behind a run or a measurement; None of somebody else's checkpoint."""
     if isinstance(record, RunRecord):
         return record.recipe
-    return record.provenance.get("recipe") if isinstance(record, Result) else None
+    measured = isinstance(record, Result | MonitorRecord)
+    return record.provenance.get("recipe") if measured else None
 
 
 def epoch_of(record: Record) -> int | None:
@@ -92,7 +94,7 @@ def named(
         elif not parts:
             parts = [_from_file(record)]
             # Files of one name in two folders are of two runs.
-            if isinstance(record, Result) and len(folders[parts[0]]) > 1:
+            if len(folders.get(parts[0], ())) > 1:
                 parts = [str(Path(_folder(record)) / parts[0])]
         if len(told) > 1 and epoch_of(record) is not None:
             parts.append(f"epoch {epoch_of(record)}")
@@ -144,10 +146,8 @@ def _given(record: Record) -> str | None:
     recipe = recipe_of(record)
     if record.tag is None or (recipe is not None and record.tag == recipe["method"]):
         return None
-    path = record.checkpoint if isinstance(record, RunRecord) else None
-    if isinstance(record, Result):
-        path = record.provenance.get("checkpoint")
-    return None if path and _made_from(record.tag, Path(str(path))) else record.tag
+    path = _path_of(record)
+    return None if path is not None and _made_from(record.tag, path) else record.tag
 
 
 def _made_from(tag: str, path: Path) -> bool:
@@ -164,14 +164,26 @@ def _folders(records: Sequence[Record]) -> dict[str, list[str]]:
     """Return the folders that files without a recipe are in, by the name of their run."""
     found: dict[str, list[str]] = {}
     for record in records:
-        if isinstance(record, Result) and recipe_of(record) is None:
+        if not isinstance(record, RunRecord) and recipe_of(record) is None:
             found.setdefault(_from_file(record), []).append(_folder(record))
     return {name: list(dict.fromkeys(folders)) for name, folders in found.items()}
 
 
-def _folder(record: Result) -> str:
-    path = record.provenance.get("checkpoint")
-    return "" if path is None else str(Path(str(path)).parent)
+def _folder(record: Record) -> str:
+    path = _path_of(record)
+    return "" if path is None else str(path.parent)
+
+
+def _path_of(record: Record) -> Path | None:
+    """Return the checkpoint that was measured, or beside which a monitor's file lies."""
+    path: Any = None
+    if isinstance(record, RunRecord):
+        path = record.checkpoint
+    elif isinstance(record, MonitorRecord):
+        path = str(record.provenance.get("file") or "").removesuffix(BESIDE)
+    elif isinstance(record, Result):
+        path = record.provenance.get("checkpoint")
+    return Path(str(path)) if path else None
 
 
 def _from_file(record: Record) -> str:

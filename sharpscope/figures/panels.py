@@ -50,6 +50,9 @@ def panels(
     found = list(figure.subplots(rows, columns, squeeze=False, **how).ravel())
     for empty in found[count:]:
         empty.set_axis_off()
+    # A panel above an empty place is the lowest of its column, where a shared axis has its ticks.
+    for lowest in found[max(0, count - columns) : count] if count < len(found) else ():
+        lowest.xaxis.set_tick_params(labelbottom=True)
     return figure, found[:count]
 
 
@@ -90,8 +93,8 @@ def legend(
     names: Sequence[str] = (),
     *,
     loc: Any = "outside upper center",
-) -> None:
-    """Put one legend above all panels, in as many rows as it needs; none for a single entry.
+) -> int:
+    """Put one legend above all panels, and return its rows; none for a single entry.
 
     Args:
         figure: Where.
@@ -102,7 +105,7 @@ def legend(
     entries = entries_of(axes)
     entries = {name: entries[name] for name in [*names, *entries] if name in entries}
     if len(entries) < 2:
-        return
+        return 0
     room = figure.get_size_inches()[0] * _LETTERS
     columns = max(1, int(room / (max(map(len, entries)) + _HANDLE)))
     rows = -(-len(entries) // columns)
@@ -112,6 +115,7 @@ def legend(
         loc=loc,
         ncols=-(-len(entries) // rows),
     )
+    return rows
 
 
 def entries_of(axes: Sequence[Any]) -> dict[str, Any]:

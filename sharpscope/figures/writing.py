@@ -12,7 +12,8 @@ from sharpscope.results import LandscapeResult, Record, Result
 from sharpscope.results.grids import GRIDS, export_grid
 
 # Kinds of print that a page shows as well.
-PAGES = ("bars", "density", "contours", "surfaces", "profiles", "dominance", "alignment")
+PAGES = ("bars", "density", "contours", "surfaces", "profiles", "dominance", "alignment",
+         "watch", "flatness")  # fmt: skip
 
 
 def write_figure(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sharpscope.results import Comparison, Record, Result
+from sharpscope.results import Comparison, MonitorRecord, Record, Result
 from sharpscope.results.base import plain
 
 Facts = list[tuple[str, str]]
@@ -17,6 +17,8 @@ def facts_of(path: str, record: Record) -> dict[str, Any]:
     whose = " · ".join(
         part for part in (record.tag, getattr(record, "modality", None)) if part is not None
     )
+    if isinstance(record, MonitorRecord):
+        return {"kind": kind, "whose": whose, "short": path, "groups": _of_monitor(record)}
     if not isinstance(record, Result):
         content = record.to_dict(arrays=False)
         told = {name: content[name] for name in _OTHERS if name in content}
@@ -87,6 +89,22 @@ def about(comparison: Comparison) -> str:
             )
         )
     return f"{'; '.join(told)}."
+
+
+def _of_monitor(record: MonitorRecord) -> dict[str, Facts]:
+    count, steps = len(record.measurements), record.steps
+    return {
+        "record": [
+            ("encoders", ", ".join(record.modalities)),
+            ("measurements", f"{count} from step {steps[0]:,} to {steps[-1]:,}"),
+            ("training", "ended" if record.ended else "had not ended"),
+            ("seconds of measuring", f"{record.seconds:.1f}"),
+        ],
+        "events": [(f"step {e['step']:,}", str(e.get("text", e["signal"]))) for e in record.events],
+        "failures": [(f"step {f['step']:,}", str(f["reason"])) for f in record.failures],
+        "settings": _flat(record.settings),
+        "provenance": _flat(record.provenance),
+    }
 
 
 def _flat(content: Mapping[str, Any]) -> Facts:

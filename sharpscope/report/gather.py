@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sharpscope.errors import MisuseError
-from sharpscope.results import Comparison, Record, Result, load
+from sharpscope.results import Comparison, MonitorRecord, Record, Result, load
+from sharpscope.results.monitor import BESIDE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ def gather(folder: str | Path) -> Gathered:
         raise MisuseError(f"a report is of the results in a folder; {folder} {told}")
     records: dict[str, Record] = {}
     left_out: dict[str, str] = {}
-    for path in sorted(folder.rglob("*.json")):
+    # What a monitor writes grows by lines; other files of that kind are not of this library.
+    for path in sorted([*folder.rglob("*.json"), *folder.rglob(f"*{BESIDE}")]):
         name = str(path.relative_to(folder))
         try:
             found = load(path)
@@ -60,6 +62,9 @@ def gather(folder: str | Path) -> Gathered:
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             left_out[name] = f"is damaged: {error}"
         else:
+            if isinstance(found, MonitorRecord) and not found.measurements:
+                left_out[name] = "has no measurement yet"
+                continue
             records[name] = found
     if not records:
         others = f"; none of its {len(left_out)} JSON files is one" if left_out else ""

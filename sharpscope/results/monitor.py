@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -10,6 +10,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.results.base import Record, plain
 
 SUFFIX = ".jsonl"
+BESIDE = ".monitor.jsonl"  # of OUT.pt: OUT.monitor.jsonl
 # The kinds of lines in the file, each with the step it is of.
 BEGIN, MEASUREMENT, EVENT, FAILURE, RESUME, END = (
     "begin",
@@ -30,7 +31,8 @@ class MonitorRecord(Record):
         modalities: The encoders that were watched, in the model's order.
         parameters: Scalar parameters of each.
         settings: Of the monitor.
-        provenance: Device, dtype and versions; the recipe, where the run has one.
+        provenance: Device, dtype and versions; the recipe, where the run has one; the ``file``
+            that it was read from.
         measurements: One entry each: ``step``, ``epoch`` (with the share of it that is done; None
             where nobody told), ``loss`` on the measuring batches, ``seconds`` of training so far,
             ``spent`` seconds of measuring so far, ``products``, ``encoders`` and ``coupling``.
@@ -169,6 +171,8 @@ def read_monitor(path: str | Path) -> MonitorRecord:
     path = Path(path)
     name = path.name.removesuffix(SUFFIX).removesuffix(".monitor")
     try:
-        return MonitorRecord.of_lines(read_lines(path), tag=name)
+        found = MonitorRecord.of_lines(read_lines(path), tag=name)
     except MisuseError as error:
         raise MisuseError(f"{path} cannot be shown: {error}") from error
+    # By which figures know that the tag is the file's name, so that seeds of a method are one line.
+    return replace(found, provenance={**found.provenance, "file": str(path)})

@@ -9,6 +9,7 @@ import pytest
 from sharpscope.figures.interactive import look
 from sharpscope.recipes import parse_recipe
 from sharpscope.results import save_all
+from sharpscope.results.monitor import as_line
 from sharpscope.training import save_checkpoint, train
 from tests.cli.support import done, failed
 from tests.figures import toy
@@ -86,6 +87,26 @@ def test_a_page_needs_no_kind_and_has_no_choices(tmp_path: Path) -> None:
     assert "--ceiling is of figures for print" in line
 
 
+def test_what_monitors_wrote(tmp_path: Path) -> None:
+    first = toy.monitor("late", 1)
+    begin = {"kind": "begin", "step": 0, "schema": first.schema, "modalities": first.modalities}
+    for seed in (1, 2):
+        made = {"provenance": {"recipe": toy.monitor("late", seed).provenance["recipe"]}}
+        rows = [begin | made, *({"kind": "measurement", **one} for one in first.measurements)]
+        content = b"".join(map(as_line, rows))
+        (tmp_path / f"runs-{seed}.monitor.jsonl").write_bytes(content)
+    told = " ".join(done("figure", tmp_path, "--caption", "--out", "f.svg").split())
+    assert "Lines are means over seeds (2 seeds each)" in told
+    assert done("figure", "runs-1.pt", "--kind", "watch", "--out", "w.pdf") == "Drew w.pdf\n"
+    assert done("figure", "runs-1.monitor.jsonl", "--out", "w.html") == "Drew w.html\n"
+    assert done("figure", ".", "--kind", "flatness", "--out", "w.html") == "Drew w.html\n"
+    # Beside results, which a folder is asked for first, a kind says that monitors are meant.
+    toy.gap("late").save(tmp_path / "gap.json")
+    assert "gap" in done("figure", ".", "--caption")
+    more = ("--kind", "flatness", "--quantity", "lambda_max", "--caption")
+    assert done("figure", ".", *more).startswith("λ_max of each encoder over training.")
+
+
 def test_results_need_no_torch(traces: Path) -> None:
     code = (
         "import sys\nfrom sharpscope_cli.main import cli\n"
@@ -103,7 +124,7 @@ def test_misuse_is_one_sentence(traces: Path, tmp_path: Path) -> None:
     for arguments, sentence in {
         (): "Missing argument 'RESULT...'",
         (traces,): "nothing was asked for: --out FILE draws, --caption prints the text",
-        ("empty", "--caption"): "empty is a folder without .json results",
+        ("empty", "--caption"): "empty is a folder without .json results or .monitor",
         ("plan.json", "--caption"): "no such file: plan.json; did you mean 'plane.json'?",
         ("text.json", "--caption"): "text.json is not a sharpscope result: it is not JSON",
         (plane, "--out", "x.pdf"): "choose kind 'contours' or 'surfaces'",

@@ -15,7 +15,15 @@ from sharpscope.figures import caption_of, draw, kind_of, save_figure
 from sharpscope.figures.style import WIDTHS
 from sharpscope.results import Record
 from tests.figures import toy
-from tests.results.makers import a_contribution, a_coupling, a_density, a_landscape, a_run, a_trace
+from tests.results.makers import (
+    a_contribution,
+    a_coupling,
+    a_density,
+    a_landscape,
+    a_monitor,
+    a_run,
+    a_trace,
+)
 
 
 def examples() -> dict[str, Sequence[Record]]:
@@ -35,6 +43,8 @@ def examples() -> dict[str, Sequence[Record]]:
         "unimodal": [a_contribution()],
         "sensitivity": [toy.run("masam", rho=rho) for rho in (0.1, 0.2)],
         "noise": [toy.run("late", label_noise=rate) for rate in (0.0, 0.2)],
+        "watch": [a_monitor()],
+        "flatness": [toy.monitor(method, seed) for method in ("late", "masam") for seed in (1, 2)],
     }
 
 
@@ -82,6 +92,7 @@ def test_every_kind_is_drawn_and_saved_without_torch(kind: str, tmp_path: Path):
         (examples()["bars"], "bars"),
         (examples()["profiles"], "profiles"),
         (examples()["noise"], "noise"),
+        (examples()["flatness"], "flatness"),
     ],
 )
 def test_the_only_kind_is_found(records: Sequence[Record], kind: str):
@@ -93,12 +104,15 @@ def test_several_kinds_are_named():
         kind_of([a_landscape()])
     with pytest.raises(MisuseError, match="choose kind 'dominance' or 'alignment'"):
         kind_of([a_run()])
+    with pytest.raises(MisuseError, match="choose kind 'watch' or 'flatness'"):
+        kind_of([a_monitor()])
 
 
 def test_a_record_draws_its_usual_figure_or_the_one_named():
     assert a_landscape().draw().axes[0].name == "rectilinear"
     assert a_landscape().draw("surfaces").axes[0].name == "3d"
     assert a_run().draw().axes[0].get_ylabel() == "steps dominated"
+    assert a_monitor().draw().axes[0].get_ylabel() == "trace\n(loss / parameter²)"
     assert a_trace().draw(width="column").get_size_inches()[0] == WIDTHS["column"]
 
 

@@ -13,6 +13,7 @@ from sharpscope.results import (
     EigenResult,
     GapResult,
     LandscapeResult,
+    MonitorRecord,
     RunRecord,
     SharpnessResult,
     TraceResult,
@@ -21,6 +22,7 @@ from tests.results.makers import (
     a_contribution,
     a_gap,
     a_landscape,
+    a_monitor,
     a_run,
     a_sharpness,
     a_trace,
@@ -123,3 +125,43 @@ def run(method: str, *, seed: int = 0, accuracy: float = 0.8, **settings: Any) -
             history=tuple({**entry, **empty} for entry in found.history),
         )
     return found
+
+
+def monitor(
+    method: str, seed: int = 0, *, scale: float = 1.0, shift: int = 0, **changes: Any
+) -> MonitorRecord:
+    """Return a watched run of a recipe; ``scale`` multiplies traces and λ_max of one seed.
+
+    Its measurements, and where it has them its events, are ``shift`` steps later.
+    """
+    first = a_monitor()
+    by = scale / FLATTER[method]
+    measurements = tuple(
+        {
+            **entry,
+            "step": entry["step"] + shift,
+            "epoch": (entry["step"] + shift) / 100,
+            "encoders": {
+                name: {
+                    **one,
+                    "trace": by * one["trace"],
+                    "standard_error": by * one["standard_error"],
+                    "interval": tuple(by * end for end in one["interval"]),
+                    "per_parameter": by * one["per_parameter"],
+                    "lambda_max": by * one["lambda_max"],
+                }
+                for name, one in entry["encoders"].items()
+            },
+        }
+        for entry in first.measurements
+    )
+    own: dict[str, Any] = {
+        "measurements": measurements,
+        "tag": f"s{seed}",
+        "provenance": {
+            **first.provenance,
+            "recipe": provenance(method, seed)["recipe"],
+            "file": f"runs/s{seed}.monitor.jsonl",
+        },
+    }
+    return a_monitor(**(own | changes))

@@ -88,7 +88,7 @@ def test_every_kind_of_result_has_its_numbers_with_their_errors(tmp_path: Path):
     assert found["parameters"] == "100"
     assert found["trace ± error loss / parameter²"] == "925.6 ± 8.7 data ± 31"
     assert found["λ_max loss / parameter²"] == "3.000 residual 1.0e-04"
-    assert found["below 0, %"] == "65 ± 15"
+    assert found["below 0, %"] == "5 to 80"
     assert found["Q, %"].startswith("2.5")
     assert found["share v_m"] == "0.300 ± 0.020 12 test items"
     assert page.numbers("ehr+cxr")["share of H_ab"] == "0.133 ± 0.010"

@@ -147,7 +147,7 @@ def test_the_npz_is_no_place_for_the_json(tmp_path: Path):
     [
         ("{", "x.json is not a sharpscope result: it is not JSON"),
         ("\xff\xfe", "x.json is not a sharpscope result: it is not JSON"),
-        ("[]", "'sharpscope/contribution' or 'sharpscope/train'; got None"),
+        ("[]", "'sharpscope/train' or 'sharpscope/monitor'; got None"),
         ('{"schema": "other/trace"}', "must be .*; got 'other/trace'"),
         ('{"schema": ["sharpscope/trace"]}', r"must be .*; got \['sharpscope/trace'\]"),
         (

@@ -13,13 +13,21 @@ from sharpscope.figures.interactive.bars import bars, whiskers
 from sharpscope.figures.interactive.courses import courses
 from sharpscope.figures.interactive.house import Scale
 from sharpscope.figures.interactive.lines import densities, profiles
+from sharpscope.figures.interactive.monitors import caption_monitors, monitors, told_apart
 from sharpscope.figures.interactive.sides import key_of, sides
 from sharpscope.figures.interactive.sides import told as told_of
 from sharpscope.figures.interactive.surface import surfaces
 from sharpscope.figures.interactive.volume import volumes
 from sharpscope.figures.planes import settings_sentences
 from sharpscope.figures.whose import names_of
-from sharpscope.results import DensityResult, LandscapeResult, Record, Result, RunRecord
+from sharpscope.results import (
+    DensityResult,
+    LandscapeResult,
+    MonitorRecord,
+    Record,
+    Result,
+    RunRecord,
+)
 
 Some = TypeVar("Some", bound=Record)
 _MARKS = "the cross is the model; what is not finite is a hole"
@@ -61,6 +69,7 @@ def look(records: Sequence[Record]) -> tuple[Panels, ...]:
         *_landscapes(landscapes, 3, "Loss in volumes", volumes),
         *_densities(_of(records, DensityResult)),
         *_courses(_of(records, RunRecord)),
+        *_monitors(_of(records, MonitorRecord)),
     ]
     found = [panels for panels in found if panels.figures]
     if not found:
@@ -173,3 +182,16 @@ def _courses(records: Sequence[RunRecord]) -> list[Panels]:
         return []
     told = caption("What the epochs of training recorded", seeds_of(records))
     return [Panels(title="Training", caption=told, figures=courses(records))]
+
+
+def _monitors(records: Sequence[MonitorRecord]) -> list[Panels]:
+    shown = told_apart(records)
+    if not shown:
+        return []
+    return [
+        Panels(
+            title="Flatness over training",
+            caption=caption_monitors(shown),
+            figures=monitors(shown),
+        )
+    ]
