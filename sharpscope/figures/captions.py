@@ -105,11 +105,13 @@ def means_of(groups: Mapping[str, Sequence[Any]], single: str) -> str:
     several = counted(groups)
     if not several:
         return single
-    lone = any(1 in _seeds(group) for group in groups.values())
-    return (
-        f"lines are means over seeds ({several}), bands their 95 % intervals by Student's t"
-        f"{f'; of a single seed {single}' if lone else ''}"
-    )
+    counts = {count for group in groups.values() for count in _seeds(group)}
+    bands = "bands their 95 % intervals by Student's t"
+    if 2 in counts:
+        pairs = "bands reach from one seed to the other"
+        bands = pairs if max(counts) == 2 else f"{bands}, of two seeds from one to the other"
+    lone = f"; of a single seed {single}" if 1 in counts else ""
+    return f"lines are means over seeds ({several}), {bands}{lone}"
 
 
 def _seeds(group: Sequence[Any]) -> set[int]:

@@ -33,8 +33,10 @@ class Curve(NamedTuple):
 def curve(runs: Sequence[Mapping[At, Point]]) -> Curve:
     """Return the line of some runs: one run with its own band, several as their mean.
 
-    The band of several is the 95 % interval of the mean by Student's t. An epoch that some of them
-    lack is left out, since a mean over other runs would be another line.
+    The band of several is the 95 % interval of the mean by Student's t. That of two runs would be
+    nine times as wide as they are apart and hide all else: their band reaches from one to the
+    other. An epoch that some of them lack is left out, since a mean over other runs would be
+    another line.
     """
     shared = set(runs[0]).intersection(*runs)
     found = Curve([], [], [], [], len(runs))
@@ -45,9 +47,12 @@ def curve(runs: Sequence[Mapping[At, Point]]) -> Curve:
         low, high = points[0].low, points[0].high
         value = points[0].value
         if len(runs) > 1:
-            mean = over_seeds([point.value for point in points])
+            values = [point.value for point in points]
+            mean = over_seeds(values)
             value, half = mean.value, mean.half_width or 0.0
             low, high = value - half, value + half
+            if len(runs) == 2:
+                low, high = min(values), max(values)
         found.x.append(epoch)
         found.values.append(value)
         found.low.append(low)

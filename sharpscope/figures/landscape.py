@@ -30,6 +30,7 @@ _LEVELS = 12
 _ROOM = 0.07  # of a panel, around the label of a contour
 # Inches that a panel is tall at most: one alone fills its width, beside others it need not.
 _TALLEST, _TALLEST_ALONE = 2.6, 4.2
+_SLIVER = 4.0  # sides of a plane whose ratio is beyond it are not drawn to one scale
 
 
 @looks()
@@ -81,6 +82,9 @@ def caption_landscape(
         marks_told(results, titles_of(results)),
         "lines are the checkpoints of each run, projected into the plane, from ring to star"
         if any(result.runs for result in results)
+        else "",
+        "lengths along x and y are drawn to different scales"
+        if any(r.axes in ("line", "pca") and not _isometric(r) for r in results)
         else "",
     )
 
@@ -164,8 +168,10 @@ def _free_places(lines: Any, result: LandscapeResult) -> list[tuple[float, float
 
 def _isometric(result: LandscapeResult) -> bool:
     """Whether a unit along y is drawn as long as one along x."""
-    # Between checkpoints distances are true along both axes, and so are they drawn.
-    return result.axes in ("line", "pca") or np.ptp(result.x) == np.ptp(_y(result))
+    # Between checkpoints distances are true along both axes, and so are they drawn, unless that
+    # left a sliver of which nothing could be read.
+    ratio = float(np.ptp(_y(result)) / np.ptp(result.x))
+    return ratio == 1 or (result.axes in ("line", "pca") and 1 / _SLIVER < ratio < _SLIVER)
 
 
 def _shape(result: LandscapeResult) -> float:

@@ -138,7 +138,7 @@ def _bands(records: Sequence[MonitorRecord], shown: Sequence[str]) -> list[str]:
     if joint:
         found.append(
             f"lines are means over seeds ({counted(joint)}) where all were measured, bands their "
-            "95 % intervals by Student's t"
+            "95 % intervals by Student's t, of two seeds from one to the other"
         )
     if apart:
         found.append(

@@ -66,16 +66,20 @@ def test_seeds_are_a_mean_with_its_interval():
     ehr, cxr = figure.axes
     assert lines(ehr) == {"MASAM": [0.2, 0.25, 0.3]}
     assert lines(cxr) == {"MASAM": [-0.05, -0.1, -0.15]}
-    half = t.ppf(0.975, 1) * np.std([0.1, 0.3], ddof=1) / 2**0.5
-    assert 0.2 - half < -1
-    assert band(ehr)[0] == -1.0  # a cosine has ends, and its interval is cut there
-    narrow = t.ppf(0.975, 1) * np.std([0.0, -0.3], ddof=1) / 2**0.5
-    assert -0.15 - narrow < -1
-    assert band(cxr) == (-1.0, pytest.approx(1.0))
-    assert ehr.get_ylim() == cxr.get_ylim()
-    assert ehr.get_ylim()[0] >= -1.04  # a cosine has ends
+    # The interval of two seeds would hide all else: their band reaches from one to the other.
+    assert band(ehr) == (pytest.approx(0.1), pytest.approx(0.3))
     told = caption_of([first, second], "alignment")
-    assert "means over seeds (2 seeds each), bands their 95 % intervals" in told
+    assert "means over seeds (2 seeds each), bands reach from one seed to the other" in told
+    apart = tuple({**entry, "alignment": {"ehr": -0.9, "cxr": 0.0}} for entry in first.history)
+    third = replace(first, recipe={**first.recipe, "seed": 3}, history=apart)
+    ehr, cxr = draw_alignment([first, second, third]).axes
+    half = t.ppf(0.975, 2) * np.std([0.1, 0.3, -0.9], ddof=1) / 3**0.5
+    assert -0.5 / 3 - half < -1
+    assert band(ehr)[0] == -1.0  # a cosine has ends, and its interval is cut there
+    assert ehr.get_ylim() == cxr.get_ylim()
+    assert ehr.get_ylim()[0] >= -1.04
+    told = caption_of([first, second, third], "alignment")
+    assert "means over seeds (3 seeds each), bands their 95 % intervals" in told
     assert "Bands are cut at -1 and 1, the ends of a cosine." in told
     assert "cut at" not in caption_of([first], "alignment")
 
@@ -86,12 +90,20 @@ def test_shares_and_cosines_of_dominance_are_cut_at_their_ends():
         {**entry, "alignment": {"ehr": 0.3, "cxr": 0.0}, "dominant": {"ehr": 4, "cxr": 0}}
         for entry in first.history
     )
-    second = replace(first, recipe={**first.recipe, "seed": 2}, history=other)
-    dominated, scores, alignment = draw_dominance([first, second]).axes
+    apart = tuple(
+        {**entry, "alignment": {"ehr": -0.9, "cxr": 0.0}, "dominant": {"ehr": 0, "cxr": 4}}
+        for entry in first.history
+    )
+    seeds = [
+        first,
+        replace(first, recipe={**first.recipe, "seed": 2}, history=other),
+        replace(first, recipe={**first.recipe, "seed": 3}, history=apart),
+    ]
+    dominated, scores, alignment = draw_dominance(seeds).axes
     assert (min(band(dominated)), max(band(dominated))) == (0.0, 1.0)
     assert min(band(alignment)) == -1.0
     assert band(scores) == (0.5, 0.5)
-    told = caption_of([first, second], "dominance")
+    told = caption_of(seeds, "dominance")
     assert "Bands are cut at the ends of a share, 0 and 1, and of a cosine, -1 and 1." in told
     assert "cut at" not in caption_of([first], "dominance")
 

@@ -16,23 +16,23 @@ from tests.results.makers import a_monitor
 
 
 def test_seeds_of_a_method_are_a_mean_with_its_interval_though_files_have_names():
-    runs = [toy.monitor("late", seed, scale=1 + seed / 10) for seed in (1, 2)]
+    runs = [toy.monitor("late", seed, scale=1 + seed / 10) for seed in (1, 2, 3)]
     ehr, cxr = axes_of(draw_flatness([*runs, toy.monitor("masam", 1)]))
-    assert lines(ehr)["late fusion"] == pytest.approx([1.15 * value for value in EHR])
+    assert lines(ehr)["late fusion"] == pytest.approx([1.2 * value for value in EHR])
     assert lines(cxr)["MASAM"] == pytest.approx([value / 4 for value in CXR])
-    half = t.ppf(0.975, 1) * np.std([1.1, 1.2], ddof=1) / 2**0.5
-    assert band(ehr)[0] == pytest.approx(2 * (1.15 - half))
+    half = t.ppf(0.975, 2) * np.std([1.1, 1.2, 1.3], ddof=1) / 3**0.5
+    assert band(ehr)[0] == pytest.approx(2 * (1.2 - half))
     assert band(ehr, 1)[0] == pytest.approx(1.8 / 4)  # of a single run its own
     assert ehr.get_ylim() == cxr.get_ylim()
-    assert len(points(ehr, "event: sharpening")) == 3
+    assert len(points(ehr, "event: sharpening")) == 4
     assert points(cxr, "event: sharpening") == []
     told = caption_of([*runs, toy.monitor("masam", 1)], "flatness")
     assert told.startswith("Trace of each encoder over training. 4 measurements of each run every ")
     assert "in float32 on cpu, relative error aimed at 0.05, seed 0 of the random draws." in told
-    assert "Lines are means over seeds (2 seeds each) where all were measured, bands their" in told
+    assert "Lines are means over seeds (3 seeds each) where all were measured, bands their" in told
     assert "Bands of a single run are 95 % intervals of the trace over random probes (not" in told
     assert "MASAM (ρ = 0.5)" in told
-    assert told.endswith("Training seeds 1 and 2.")
+    assert told.endswith("Training seeds 1, 2 and 3.")
 
 
 def test_seeds_that_were_measured_at_other_steps_are_lines_of_their_own():
