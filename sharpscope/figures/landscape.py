@@ -92,8 +92,10 @@ def caption_landscape(
 def _contours(results: Sequence[LandscapeResult], width: str, quantity: str, colors: str) -> Figure:
     scales = scales_of(results, quantity, colors)
     apart = colors == "encoder" and len(scales) > 1
-    # Beside a column's panels there is no room for colors; below them there is.
-    most = 1 if width == "column" and not apart else SIDE_BY_SIDE[width]
+    # Beside a column's panels colors take room, and below them they do not; more than three panels
+    # one below the other are higher than a page.
+    alone = width == "column" and not apart and len(results) <= 3
+    most = 1 if alone else SIDE_BY_SIDE[width]
     rows, columns, results = arranged(results, most)
     if apart:
         check_columns(results, columns, most)

@@ -257,3 +257,23 @@ def test_a_scale_for_each_encoder_needs_its_column():
     # A single encoder has one scale either way.
     alone = draw_landscape(unlike()[::2], colors="encoder")
     assert sum(axes.get_ylabel() == "fusion loss" for axes in alone.axes) == 1
+
+
+def test_a_plane_that_would_be_a_sliver_is_drawn_to_two_scales():
+    x, y = np.linspace(0, 1, 5), np.linspace(-0.02, 0.02, 5)
+    values = x[None] ** 2 + y[:, None] + 1
+    sliver = a_landscape(axes="pca", x=x, y=y, values=values, labels=("PCA 1", "PCA 2"))
+    assert panels(draw_landscape([sliver]))[0].get_aspect() == "auto"
+    told = "Lengths along x and y are drawn to different scales."
+    assert told in caption_of([sliver])
+    plane = a_landscape(axes="pca", x=x, y=x / 3, values=values, labels=("PCA 1", "PCA 2"))
+    assert panels(draw_landscape([plane]))[0].get_aspect() == 1.0
+    assert told not in caption_of([plane])
+
+
+def test_many_panels_of_a_column_stand_in_two():
+    results = [a_landscape(tag=f"t{n}") for n in range(6)]
+    figure = draw_landscape(results, width="column")
+    assert {axes.get_subplotspec().colspan.start for axes in panels(figure)} == {0, 1}
+    few = draw_landscape(results[:3], width="column")
+    assert {axes.get_subplotspec().colspan.start for axes in panels(few)} == {0}
