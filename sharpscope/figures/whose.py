@@ -2,33 +2,59 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sharpscope.results import Result, RunRecord
 
-Checkpoint = tuple[str, str]
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was measured.
+
+    Attributes:
+        name: What it is called.
+        sha: What tells it from another of that name.
+        folder: Where it lies, as far as that is known.
+    """
+
+    name: str
+    sha: str
+    folder: str = field(default="", compare=False)
 
 
 def checkpoint_of(result: Result) -> Checkpoint:
-    """Return what a checkpoint is called and what tells it from another of that name."""
+    """Return which checkpoint a result is of."""
     known: Mapping[str, Any] = result.provenance
-    name = result.tag or str(known.get("checkpoint") or "model")
-    return name, str(known.get("checkpoint_sha256") or known.get("model_fingerprint") or "")
+    path = str(known.get("checkpoint") or "")
+    return Checkpoint(
+        result.tag or path or "model",
+        str(known.get("checkpoint_sha256") or known.get("model_fingerprint") or ""),
+        Path(path).parent.name,
+    )
 
 
 def named_apart(checkpoints: Iterable[Checkpoint]) -> dict[Checkpoint, str]:
-    """Return a name for each checkpoint, with its hash where two share one.
+    """Return a name for each checkpoint: with its folder where two share one, else with its hash.
 
     Example:
-        >>> named_apart([("late", "12"), ("late", "34"), ("masam", "56")]).values()
-        dict_values(['late (12)', 'late (34)', 'masam'])
+        >>> one, two = Checkpoint("ep3", "12", "late"), Checkpoint("ep3", "34", "masam")
+        >>> named_apart([one, two, Checkpoint("ep4", "56")]).values()
+        dict_values(['late/ep3', 'masam/ep3', 'ep4'])
     """
     found = list(dict.fromkeys(checkpoints))
-    tags = Counter(tag for tag, _ in found)
-    return {
-        key: key[0] if tags[key[0]] == 1 else f"{key[0]} ({key[1][:8] or 'no hash'})"
-        for key in found
-    }
+    names = Counter(one.name for one in found)
+    placed = Counter((one.name, one.folder) for one in found)
+
+    def told(one: Checkpoint) -> str:
+        if names[one.name] == 1:
+            return one.name
+        if one.folder and placed[one.name, one.folder] == 1:
+            return f"{one.folder}/{one.name}"
+        return f"{one.name} ({one.sha[:8] or 'no hash'})"
+
+    return {one: told(one) for one in found}
 
 
 def names_of(results: Sequence[Result]) -> dict[int, str]:

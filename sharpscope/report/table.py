@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sharpscope.figures.alike import matrix_of
-from sharpscope.figures.whose import checkpoint_of, named_apart
+from sharpscope.figures.whose import Checkpoint, checkpoint_of, named_apart
 from sharpscope.results import ContributionResult, GapResult, Outcome, Result
+from sharpscope.results.kept import kept
 from sharpscope.results.measures import Measure
 from sharpscope.results.quantities import QUANTITIES, Quantity
 from sharpscope.results.record import significant
@@ -31,7 +32,7 @@ class Row:
         flags: Numbers of remarks, by key of the quantity.
     """
 
-    checkpoint: tuple[str, str]
+    checkpoint: Checkpoint
     modality: str
     data: tuple[str, str, int] | None = None
     parameters: int | None = None
@@ -98,9 +99,18 @@ def tabulate(results: Sequence[Result]) -> Table:
     _tell_apart(rows)
     names = named_apart(row.checkpoint for row in rows)
     return Table(
-        rows={name: [r for r in rows if r.checkpoint == key] for key, name in names.items()},
+        rows={name: [r for r in rows if r.checkpoint == key] for key, name in _in_order(names)},
         columns=tuple(quantity for quantity in QUANTITIES if quantity.key in present),
         remarks=tuple(remarks),
+    )
+
+
+def _in_order(names: Mapping[Checkpoint, str]) -> list[tuple[Checkpoint, str]]:
+    """Return checkpoints run by run as they were met, those of a run in the order of training."""
+    runs = list(dict.fromkeys(kept(name).run for name in names.values()))
+    return sorted(
+        names.items(),
+        key=lambda one: (runs.index(kept(one[1]).run), kept(one[1]).number or (math.inf, 0)),
     )
 
 
