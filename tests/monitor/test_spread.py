@@ -21,16 +21,16 @@ REFUSED = (
 
 @pytest.mark.parametrize("mark", ["_fsdp_flattened", "ds_id"])
 def test_what_frameworks_have_cut_up(mark: str):
-    net = Net()
+    net: Any = Net()
     setattr(net.ehr[0].weight, mark, 1)
     with pytest.raises(MisuseError, match=REFUSED):
         FlatnessMonitor(subject_of).begin(net)
 
 
 def test_a_process_that_would_not_measure_refuses_as_well(monkeypatch: pytest.MonkeyPatch):
-    net = Net()
+    net: Any = Net()
     subject: Any = subject_of(net)
-    net.ehr[0].weight.ds_id = 1  # pyright: ignore[reportAttributeAccessIssue]
+    net.ehr[0].weight.ds_id = 1
     monkeypatch.setattr(FlatnessMonitor, "active", False)
     with pytest.raises(MisuseError, match=REFUSED):
         FlatnessMonitor(subject)(1)
@@ -39,7 +39,7 @@ def test_a_process_that_would_not_measure_refuses_as_well(monkeypatch: pytest.Mo
 def test_a_process_that_does_not_measure_does_not_begin_when_the_group_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    net = Net()
+    net: Any = Net()
     monitor = FlatnessMonitor(subject_of(net), out=tmp_path / "run.jsonl")
     with monkeypatch.context() as group:
         group.setattr(distributed, "is_initialized", lambda: True)
@@ -56,7 +56,7 @@ def test_distributed_tensors(tmp_path: Path):
         "gloo", init_method=f"file://{tmp_path}/meet", rank=0, world_size=1
     )
     try:
-        net = Net()
+        net: Any = Net()
         spread = distribute_tensor(net.ehr[0].weight, init_device_mesh("cpu", (1,)))
         net.ehr[0].weight = torch.nn.Parameter(spread)
         with pytest.raises(MisuseError, match=REFUSED):

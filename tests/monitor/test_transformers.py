@@ -1,7 +1,7 @@
 """The monitor in the real Trainer of transformers."""
 
+import importlib
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import MethodType
@@ -10,68 +10,15 @@ from typing import Any
 import pytest
 import torch
 from accelerate.utils.operations import convert_outputs_to_fp32
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer
 
 import sharpscope as ss
 from sharpscope.errors import MisuseError
-from sharpscope.monitor import FlatnessMonitor
-from sharpscope.monitor.transformers import FlatnessCallback
 from sharpscope.results.monitor import read_monitor
-from tests.monitor.bert import ENCODERS, Captions, Pair, loss_of
-from tests.monitor.nets import QUICK, plain, seed, streams
+from tests.monitor.bert import Captions, Pair, loss_of
+from tests.monitor.hugging import left_by, monitor_of, trained, trainer_of, watched
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*'pin_memory' argument is set as true")
-
-
-class Noting(TrainerCallback):
-    """Keeps the random streams at the end of training: the Trainer draws from them afterwards."""
-
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Keep them."""
-        self.streams = streams()
-
-
-def trainer_of(folder: Path, *monitors: FlatnessMonitor, model: Any = None, **settings: Any) -> Any:
-    arguments: dict[str, Any] = {
-        "output_dir": str(folder),
-        "num_train_epochs": 2,
-        "per_device_train_batch_size": 8,
-        "learning_rate": 0.01,
-        "use_cpu": True,
-        "report_to": "none",
-        "save_strategy": "no",
-        "disable_tqdm": True,
-    }
-    kind = settings.pop("kind", Trainer)
-    seed()
-    return kind(
-        model or Pair(),
-        TrainingArguments(**arguments | settings),
-        train_dataset=Captions(),
-        callbacks=[*(FlatnessCallback(monitor) for monitor in monitors), Noting()],
-    )
-
-
-def watched(model: Any, loss: Any = loss_of) -> ss.Subject:
-    return ss.Subject(model, Captions().batches(), loss=loss, encoders=ENCODERS)
-
-
-def monitor_of(**settings: Any) -> FlatnessMonitor:
-    usual: dict[str, Any] = {"subject": watched, "when": 10, "measure": ("trace",), **QUICK}
-    return FlatnessMonitor(**usual | settings)
-
-
-def trained(*arguments: Any, **settings: Any) -> Any:
-    """Return the trainer after training."""
-    trainer = trainer_of(*arguments, **settings)
-    trainer.train()
-    return trainer
-
-
-def left_by(trainer: Any) -> Any:
-    (noted,) = [one for one in trainer.callback_handler.callbacks if isinstance(one, Noting)]
-    optimizer = trainer.optimizer.state_dict()
-    return plain(trainer.model.state_dict()), plain(optimizer), noted.streams
 
 
 def test_training_is_the_same_bit_for_bit(tmp_path: Path):
@@ -238,10 +185,11 @@ def test_the_trainers_log_is_a_sink(tmp_path: Path):
     )
 
 
-def test_without_transformers_it_says_what_to_install():
-    code = "import sys; sys.modules['transformers'] = None; import sharpscope.monitor.transformers"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.endswith(
-        "ImportError: sharpscope.monitor.transformers needs transformers: "
-        "pip install 'sharpscope[transformers]'\n"
-    )
+def test_without_transformers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.delitem(sys.modules, "sharpscope.monitor.transformers")
+    with pytest.raises(
+        ImportError,
+        match=r"transformers needs transformers: pip install 'sharpscope\[transformers\]'",
+    ):
+        importlib.import_module("sharpscope.monitor.transformers")

@@ -16,7 +16,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from sharpscope.monitor import FlatnessMonitor
-from tests.monitor import nets, test_lightning, test_transformers
+from tests.monitor import hugging, lit, nets
 
 Run = Callable[[FlatnessMonitor | None, Path], Any]
 
@@ -25,16 +25,14 @@ def in_lightning(monitor: FlatnessMonitor | None, folder: Path) -> Any:
     """Return what Lightning leaves behind; it makes the group of processes."""
     monitors = [] if monitor is None else [monitor]
     settings: dict[str, Any] = {"strategy": "ddp", "devices": 2, "max_epochs": 1}
-    trainer, module = test_lightning.trained(*monitors, **settings)
-    return test_lightning.left_by(trainer, module)
+    trainer, module = lit.trained(*monitors, **settings)
+    return lit.left_by(trainer, module)
 
 
 def in_transformers(monitor: FlatnessMonitor | None, folder: Path) -> Any:
     """Return what the Trainer leaves behind."""
     monitors = [] if monitor is None else [monitor]
-    return test_transformers.left_by(
-        test_transformers.trained(folder, *monitors, ddp_backend="gloo")
-    )
+    return hugging.left_by(hugging.trained(folder, *monitors, ddp_backend="gloo"))
 
 
 def in_a_loop(monitor: FlatnessMonitor | None, folder: Path) -> Any:
@@ -62,8 +60,8 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     runs: dict[str, tuple[Run, Any]] = {
-        "lightning": (in_lightning, test_lightning.watched),
-        "transformers": (in_transformers, test_transformers.watched),
+        "lightning": (in_lightning, lit.watched),
+        "transformers": (in_transformers, hugging.watched),
         "loop": (in_a_loop, nets.subject_of),
     }
     found: dict[str, Any] = {}
