@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from sharpscope_cli.options import DEVICE, SEED, everywhere, out
-from sharpscope_cli.params import Assignment, Registered, count
+from sharpscope_cli.params import POSITIVE, Assignment, Registered, count
 
 
 @click.command(
@@ -42,6 +42,24 @@ from sharpscope_cli.params import Assignment, Registered, count
     metavar="N",
     help="Keep a checkpoint after every N epochs, as OUT.epoch0010.pt.  [default: none]",
 )
+@click.option(
+    "--monitor",
+    is_flag=True,
+    help="Measure the flatness of each encoder on the way, into OUT.monitor.jsonl; sharpscope "
+    "watch shows it.",
+)
+@click.option(
+    "--when",
+    metavar="WHEN",
+    help="With --monitor: auto (as often as stays under --budget), a number of steps, epoch, "
+    "epoch:N, log or log:FACTOR.  [default: auto]",
+)
+@click.option(
+    "--budget",
+    type=POSITIVE,
+    metavar="X",
+    help="With --monitor: share of the training time that measuring may take.  [default: 0.05]",
+)
 @SEED
 @DEVICE
 @out("The checkpoint to write.  [default: runs/RECIPE-METHOD.pt]")
@@ -53,6 +71,9 @@ def command(
     epochs: int | None,
     resume: bool,
     keep_every: int | None,
+    monitor: bool,
+    when: str | None,
+    budget: float | None,
     seed: int,
     device: str,
     out: Path | None,
@@ -71,19 +92,23 @@ def command(
     from sharpscope_cli.params import device_named
     from sharpscope_cli.progress import Line
     from sharpscope_cli.showing import show_metrics
-    from sharpscope_cli.training import EpochWatch
+    from sharpscope_cli.training import EpochWatch, schedule, watched, watching
 
     chosen = parse_recipe(recipe, method=method, settings=dict(settings), seed=seed, epochs=epochs)
     where = device_named(device)
+    due = schedule(monitor, when, budget)
     path = check_writable(out or default_path(recipe, method))
     with Line(quiet=quiet) as line:
+        progress = EpochWatch(line, recipe)
+        watch = watching(chosen, path, progress, due, resume=resume) if due else None
         trained = train(
             chosen,
             device=where,
-            progress=EpochWatch(line, recipe),
+            progress=progress,
             out=path,
             resume=resume,
             keep_every=keep_every,
+            watch=watch,
         )
     save_checkpoint(path, trained)
     if as_json:
@@ -94,6 +119,9 @@ def command(
         emit_lines(
             ["", f"Trained {len(trained.history)} epochs in {trained.seconds:.1f} s. Saved {path}"]
         )
+        if watch is not None:
+            emit_lines([f"Watched it in {watched(watch.record)}"])
+            emit_command("Look:  ", f"sharpscope watch {path} --once")
         emit_command("Next:  ", f"sharpscope trace {path} --modality {chosen.modalities[-1]}")
 
 

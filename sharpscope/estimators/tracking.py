@@ -11,7 +11,7 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.hutchplusplus import HutchPlusPlus
 from sharpscope.estimators.ritz import RitzBasis
 from sharpscope.estimators.statistics import expected_probes
-from sharpscope.operators import SymmetricOperator
+from sharpscope.operators import Report, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 
 
@@ -20,8 +20,10 @@ class Tracked:
     """What is known of an operator, and what the next measurement begins with.
 
     Attributes:
-        trace: The trace, with its error.
-        largest: The largest eigenvalue; None where a product was not finite.
+        report: What the operator says of itself.
+        trace: The trace, with its error; None where it was not asked for.
+        largest: The largest eigenvalue; None where a product was not finite, or where it was not
+            asked for.
         residual: ``‖Ax − λx‖ / max|θ|`` of its unit vector.
         converged: Whether that is as small as was asked for.
         products: Products spent in all.
@@ -30,7 +32,8 @@ class Tracked:
         stale: Whether vectors from before were found to say little of this operator.
     """
 
-    trace: TraceResult
+    report: Report
+    trace: TraceResult | None
     largest: float | None
     residual: float | None
     converged: bool
@@ -87,57 +90,74 @@ class Tracking:
         if self.max_seconds is not None:
             positive("max_seconds", self.max_seconds)
 
-    def __call__(self, operator: SymmetricOperator, warm: Tensor | None = None) -> Tracked:
+    def __call__(
+        self,
+        operator: SymmetricOperator,
+        warm: Tensor | None = None,
+        *,
+        trace: bool = True,
+        largest: bool = True,
+    ) -> Tracked:
         """Return trace and largest eigenvalue of an operator.
 
         Args:
             operator: The operator.
             warm: ``vectors`` of the last time; None begins anew.
+            trace: Whether the trace is wanted.
+            largest: Whether the largest eigenvalue is.
         """
         meter = Meter(self.budget, self.max_seconds)
         with operator.session():
             basis = RitzBasis(operator, self.seed, warm)
-            finite, converged = True, False
-            while finite and not converged and self._room(basis, meter):
-                finite = basis.step_towards_largest(meter)
-                converged = finite and self._converged(basis)
-            spent = meter.products
-            left = max(2, self.budget - spent)
-            seconds = None
-            if self.max_seconds is not None:
-                seconds = max(1e-3, self.max_seconds - meter.seconds)
-            probing = HutchPlusPlus(
-                rtol=self.rtol, budget=left, max_seconds=seconds, seed=self.seed
-            )
-            trace = probing(operator, krylov=basis)
-        products = spent + int(trace.matvecs)
-        if not finite or trace.outcome is Outcome.NOT_FINITE:
-            return Tracked(trace, None, None, False, products, _none(operator), basis.used, False)
-        largest, residual = _largest(basis)
+            share = self.budget // 2 if trace else self.budget
+            finite = not largest or self._grow(basis, meter, share)
+            traced = self._trace(operator, basis, meter) if trace and finite else None
+            report = operator.report()
+        products = meter.products + (0 if traced is None else int(traced.matvecs))
+        none = torch.empty(0, operator.dim, dtype=operator.dtype)
+        top, residual = None, None
+        finite &= traced is None or traced.outcome is not Outcome.NOT_FINITE
+        if finite and largest:
+            top, residual = _largest(basis)
         return Tracked(
-            trace=trace,
-            largest=largest,
+            report=report,
+            trace=traced,
+            largest=top,
             residual=residual,
-            converged=residual <= self.eigen_rtol,
+            converged=residual is not None and residual <= self.eigen_rtol,
             products=products,
-            vectors=basis.leading(self._worth(basis, trace), _by_size).cpu(),
+            vectors=self._kept(basis, traced) if finite and basis.size else none,
             reused=basis.used,
             stale=basis.stale,
         )
 
-    def _room(self, basis: RitzBasis, meter: Meter) -> bool:
-        """Whether one more step leaves the probes their half of the budget."""
-        return (
-            basis.size < basis.operator.dim
-            and meter.products < self.budget // 2
-            and not (meter.products and meter.late)
-        )
+    def _grow(self, basis: RitzBasis, meter: Meter, most: int) -> bool:
+        """Grow the basis until the largest eigenvalue has converged; whether all is finite."""
+        while basis.size < basis.operator.dim and meter.products < most:
+            if meter.products and meter.late:
+                break
+            if not basis.step_towards_largest(meter):
+                return False
+            if _largest(basis)[1] <= self.eigen_rtol:
+                break
+        return True
 
-    def _converged(self, basis: RitzBasis) -> bool:
-        return _largest(basis)[1] <= self.eigen_rtol
+    def _trace(self, operator: SymmetricOperator, basis: RitzBasis, meter: Meter) -> TraceResult:
+        """Return the trace, with what the budget and the time leave."""
+        seconds = None
+        if self.max_seconds is not None:
+            seconds = max(1e-3, self.max_seconds - meter.seconds)
+        left = max(2, self.budget - meter.products)
+        probing = HutchPlusPlus(rtol=self.rtol, budget=left, max_seconds=seconds, seed=self.seed)
+        return probing(operator, krylov=basis)
 
-    def _worth(self, basis: RitzBasis, trace: TraceResult) -> int:
+    def _kept(self, basis: RitzBasis, trace: TraceResult | None) -> Tensor:
+        return basis.leading(self._worth(basis, trace), _by_size).cpu()
+
+    def _worth(self, basis: RitzBasis, trace: TraceResult | None) -> int:
         """Return how many vectors leave the fewest products for the next time, one at least."""
+        if trace is None:
+            return 1
         if trace.value is None or not trace.standard_error:
             return min(self.keep, basis.size)
         values = np.sort(np.abs(basis.ritz()[0]))[::-1]
@@ -164,7 +184,3 @@ def _by_size(values: np.ndarray) -> np.ndarray:
     order = np.argsort(-np.abs(values), kind="stable")
     top = int(values.argmax())
     return np.concatenate([[top], order[order != top]])
-
-
-def _none(operator: SymmetricOperator) -> Tensor:
-    return torch.empty(0, operator.dim, dtype=operator.dtype)

@@ -1,7 +1,10 @@
 """Flatness while a model trains: a monitor, and adapters for loops and frameworks."""
 
 from sharpscope.monitor.core import FlatnessMonitor as FlatnessMonitor
+from sharpscope.monitor.live import LiveLine as LiveLine
 from sharpscope.monitor.measuring import MEASURES as MEASURES
+from sharpscope.monitor.of_recipes import beside as beside
+from sharpscope.monitor.of_recipes import monitor_of as monitor_of
 from sharpscope.monitor.schedule import Budgeted as Budgeted
 from sharpscope.monitor.schedule import EveryEpochs as EveryEpochs
 from sharpscope.monitor.schedule import EverySteps as EverySteps
@@ -27,6 +30,7 @@ __all__ = [
     "EverySteps",
     "FlatnessMonitor",
     "Imbalance",
+    "LiveLine",
     "LogSpaced",
     "Schedule",
     "Sharpening",
@@ -34,4 +38,6 @@ __all__ = [
     "Sink",
     "Stability",
     "TensorBoard",
+    "beside",
+    "monitor_of",
 ]

@@ -110,7 +110,7 @@ class FlatnessMonitor:
         samples: int | None = 512,
         rtol: float = 0.05,
         eigen_rtol: float = 0.02,
-        products: int = 200,
+        products: int = 80,
         autocast: torch.dtype | None = None,
         warm: bool = True,
         seed: int = 0,
@@ -123,19 +123,21 @@ class FlatnessMonitor:
             at_least("samples", samples, 1)
         positive("rtol", rtol)
         self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
-        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products // 2), seed=seed)
+        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
         self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
         self._warm = warm
         self.optimizer = optimizer
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
         self.settings = {
-            "when": str(when) if not isinstance(when, Schedule) else repr(when),
-            "budget": budget,
+            "when": repr(self.schedule),
             "samples": samples,
             "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
             "warm": warm,
-            **asdict(self._tracking),
+            "rtol": rtol,
+            "eigen_rtol": eigen_rtol,
+            "products": products,
+            "seed": seed,
         }
         # Wrong places are told before hours of training.
         self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
@@ -283,7 +285,9 @@ class FlatnessMonitor:
 
     def _first(self, step: int | None, epoch: float | None) -> None:
         if self._measuring is None:
-            self.begin(step=max(0, (step or 1) - 1), epoch=epoch)
+            done = max(0, (step or 1) - 1)
+            # What was told is the epoch after the step.
+            self.begin(step=done, epoch=0.0 if epoch is not None and not done else None)
 
     def _look(self, ended: int | None) -> None:
         measuring, clock = self._measuring, self._clock
@@ -317,11 +321,12 @@ class FlatnessMonitor:
         }
         self._book.measurement(
             {
+                **asdict(found),
                 "step": self._steps,
                 "epoch": self._epoch,
                 "seconds": clock.seconds,
                 "spent": clock.spent,
-                **asdict(found),
+                "measuring_seconds": found.seconds,
                 "encoders": encoders,
             }
         )

@@ -92,9 +92,9 @@ class Measuring:
         if {"trace", "lambda_max"} & set(self.measure):
             for place, name in enumerate(self.modalities):
                 tracked = self._tracked(name, _share(max_seconds, began, parts - place))
-                loss = tracked.trace.loss_value
+                loss = tracked.report.loss_value
                 products += tracked.products
-                notes |= dict.fromkeys(tracked.trace.notes)
+                notes |= dict.fromkeys(tracked.report.notes)
                 found[name] |= self._numbers(tracked)
         if "trace" in self.measure:
             _add_shares(found)
@@ -155,21 +155,27 @@ class Measuring:
         if max_seconds is not None:
             tracking = replace(tracking, max_seconds=max_seconds)
         known = self._vectors.pop(name, None) if self.warm else None
-        found = tracking(HessianOperator(self.subject, name), known)
-        if found.largest is not None:
+        found = tracking(
+            HessianOperator(self.subject, name),
+            known,
+            trace="trace" in self.measure,
+            largest="lambda_max" in self.measure,
+        )
+        if len(found.vectors):
             self._vectors[name] = found.vectors
         return found
 
     def _numbers(self, tracked: Tracked) -> dict[str, Any]:
         trace = tracked.trace
         found: dict[str, Any] = {
-            "outcome": str(trace.outcome),
             "products": tracked.products,
             "reused": tracked.reused,
             "stale": tracked.stale,
+            "gradient_norm": tracked.report.gradient_norm,
         }
-        if "trace" in self.measure:
+        if trace is not None:
             found |= {
+                "outcome": str(trace.outcome),
                 "trace": trace.value,
                 "standard_error": trace.standard_error,
                 "interval": trace.interval,
@@ -178,9 +184,6 @@ class Measuring:
                 "deflated": trace.deflated,
                 **trace.normalized,
             }
-            scaled = trace.normalized.get("per_gradient_norm")
-            if scaled and trace.value:
-                found["gradient_norm"] = trace.value / scaled
         if "lambda_max" in self.measure:
             found |= {"lambda_max": tracked.largest, "residual": tracked.residual}
         return found

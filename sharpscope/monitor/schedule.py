@@ -161,7 +161,9 @@ def schedule_of(when: Any, budget: float) -> Schedule:
                 return LogSpaced(float(number or 2))
             case _:
                 pass
-    except ValueError:
+    except MisuseError:
+        raise
+    except ValueError:  # no number
         pass
     raise MisuseError(
         "when must be 'auto', a number of steps, 'steps:N', 'epoch', 'epoch:N', 'log' or "

@@ -10,8 +10,9 @@ from sharpscope.checks import positive
 from sharpscope.errors import MisuseError
 from sharpscope.results.record import significant
 
-# Standard errors that a number must be beyond a limit, to ring and to fall silent again.
-_SURE = 2.0
+# Standard errors that a number must be beyond a limit, to ring and to fall silent again; of a peak
+# or a least value, which many noisy ones compete for, more.
+_SURE, _EXTREME = 2.0, 3.0
 Encoders = Mapping[str, Mapping[str, Any]]
 
 
@@ -102,7 +103,7 @@ class Sharpening(Signal):
     """An encoder's trace rises again after it had fallen from its peak.
 
     Args:
-        rise: By what share of its least value it must rise, beyond two standard errors.
+        rise: By what share of its least value it must rise, beyond three standard errors.
         fall: By what share of its peak it must have fallen before, likewise.
     """
 
@@ -131,7 +132,7 @@ class Sharpening(Signal):
         if peak is None or now[0] > peak[0]:
             self._peak[name] = now
             return
-        if peak[0] - now[0] - _SURE * math.hypot(peak[1], now[1]) > self.fall * abs(peak[0]):
+        if peak[0] - now[0] - _EXTREME * math.hypot(peak[1], now[1]) > self.fall * abs(peak[0]):
             self._least[name] = now
 
     def _risen(
@@ -141,7 +142,7 @@ class Sharpening(Signal):
         if now[0] < least[0]:
             self._least[name] = now
             return []
-        if now[0] - least[0] - _SURE * math.hypot(now[1], least[1]) <= self.rise * abs(least[0]):
+        if now[0] - least[0] - _EXTREME * math.hypot(now[1], least[1]) <= self.rise * abs(least[0]):
             return []
         del self._least[name]
         self._peak[name] = now

@@ -17,6 +17,7 @@ from sharpscope.streams import stream
 from sharpscope.training.history import Epoch
 from sharpscope.training.metrics import evaluate
 from sharpscope.training.stepping import Stepper, Tally
+from sharpscope.training.watching import Watching
 
 STATE_FORMAT = "sharpscope/training-state"
 
@@ -29,6 +30,7 @@ class Run:
         model: On the device.
         dataset: The data.
         device: Where.
+        watch: Looks on, if anybody does.
 
     Attributes:
         history: One entry per epoch so far.
@@ -36,8 +38,14 @@ class Run:
     """
 
     def __init__(
-        self, recipe: Recipe, model: MultimodalModel, dataset: Dataset, device: torch.device
+        self,
+        recipe: Recipe,
+        model: MultimodalModel,
+        dataset: Dataset,
+        device: torch.device,
+        watch: Watching | None = None,
     ):
+        self._watch = watch
         self.recipe, self.model, self.dataset, self.device = recipe, model, dataset, device
         split = dataset.splits["train"]
         inputs = {name: values.to(device) for name, values in split.inputs.items()}
@@ -65,6 +73,17 @@ class Run:
         """Seconds of training so far, also before it was taken up again."""
         return self._before + time.perf_counter() - self._started
 
+    def begin(self) -> None:
+        """Let those who watch see the model before the next step."""
+        if self._watch is not None:
+            done = len(self.history)
+            self._watch.begin(
+                self.model,
+                optimizer=self.stepper.optimizer,
+                step=done * len(self._cuts),
+                epoch=float(done),
+            )
+
     def epoch(self) -> Epoch:
         """Train for one epoch and return what it was like.
 
@@ -77,12 +96,15 @@ class Run:
         )
         tally = Tally()
         self.model.train()
-        for start, stop in self._cuts:
+        for place, (start, stop) in enumerate(self._cuts, start=1):
             rows = rows_in_order[start:stop].to(self.device)
             batch = {name: values[rows] for name, values in self._items.items()}
             with _named(number, self.recipe):
                 self.stepper.step(batch, tally)
             self._schedule.step()
+            if self._watch is not None:
+                done = number - 1 + place / len(self._cuts)
+                self._watch((number - 1) * len(self._cuts) + place, epoch=done)
         losses = tally.mean_losses()
         total = losses.pop("total")
         if not math.isfinite(total):
@@ -110,6 +132,8 @@ class Run:
             ),
         )
         self.history.append(found)
+        if self._watch is not None:
+            self._watch.epoch(number)
         if found.score is not None and (self.best is None or found.score > self.best[1]):
             weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             self.best = (number, found.score, weights)

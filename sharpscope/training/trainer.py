@@ -18,6 +18,7 @@ from sharpscope.training.history import Epoch
 from sharpscope.training.keeping import Files
 from sharpscope.training.metrics import Metrics, evaluate
 from sharpscope.training.run import Run
+from sharpscope.training.watching import Watching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     keep_every: int | None = None,
+    watch: Watching | None = None,
 ) -> Trained:
     """Train a recipe: bit-identical when repeated on the same machine with as many threads.
 
@@ -66,6 +68,8 @@ def train(
         resume: Whether to go on from that state, bit for bit as if it had not been interrupted.
         keep_every: Keep a checkpoint beside ``out`` after every so many epochs, as
             ``OUT.epoch0010.pt``.
+        watch: Looks on after each step and epoch, such as a ``FlatnessMonitor``; it is closed at
+            the end, and also where training fails.
 
     Raises:
         MisuseError: If there is nothing to resume, or it is the training of another recipe.
@@ -82,14 +86,16 @@ def train(
     device = torch.device(device)
     model = build_model(recipe, dataset).to(device)
     with _own_randomness(recipe, device):
-        run = Run(recipe, model, dataset, device)
+        run = Run(recipe, model, dataset, device, watch)
         if resume:
             run.take_up(files.state())
-        while not run.done:
-            epoch = run.epoch()
-            files.after(run)
-            if progress is not None:
-                progress(epoch)
+        with _closing(watch):
+            run.begin()
+            while not run.done:
+                epoch = run.epoch()
+                files.after(run)
+                if progress is not None:
+                    progress(epoch)
     run.finish()
     if not recipe.trains_heads and model.fusion.takes == "features":
         fit_heads(model, dataset.splits["train"])
@@ -104,6 +110,16 @@ def train(
         seconds=seconds,
         noise=dataset.noise,
     )
+
+
+@contextmanager
+def _closing(watch: Watching | None) -> Generator[None]:
+    """Tell those who watch that there is no more, also where training fails."""
+    try:
+        yield
+    finally:
+        if watch is not None:
+            watch.close()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sharpscope.results import MonitorRecord, load
 from tests.cli.support import done, failed, read_json
 
 TINY = ("train", "mfeat:fou+mor", "--epochs", "1", "--set", "width=4")
@@ -38,9 +39,37 @@ def test_quiet_is_the_table_alone() -> None:
     assert "fusion" in text
 
 
+def test_a_monitor_writes_beside_the_checkpoint() -> None:
+    plain = read_json(*TINY, "--out", "a.pt")
+    text = done(*TINY, "--out", "b.pt", "--monitor", "--when", "epoch")
+    assert "Watched it in 2 measurements of " in text
+    assert "Look:  sharpscope watch b.pt --once\n" in text
+    record = load("b.monitor.jsonl")
+    assert isinstance(record, MonitorRecord)
+    assert record.epochs == [0.0, 1.0]
+    assert record.provenance["recipe"]["method"] == "joint"
+    assert (
+        read_json(*TINY, "--out", "b.pt", "--monitor", "--when", "13")["metrics"]
+        == (plain["metrics"])
+    )
+    again = load("b.monitor.jsonl")  # it is of this run, as the checkpoint is
+    assert isinstance(again, MonitorRecord)
+    assert again.steps == [0, 13]
+
+
+@pytest.mark.filterwarnings("ignore:the monitor measured nothing")
+def test_a_monitor_for_which_there_is_no_time_says_so() -> None:
+    text = done(*TINY, "--out", "b.pt", "--monitor")
+    assert "Watched it in 0 measurements of " in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("mfeat", "--when", "epoch"), "--when is about --monitor: add that"),
+        (("mfeat", "--budget", "0.1"), "--budget is about --monitor: add that"),
+        (("mfeat", "--monitor", "--when", "often"), "when must be 'auto', a number of steps, 'st"),
+        (("mfeat", "--monitor", "--budget", "2"), "budget must be a share of the training time"),
         (("mfeet",), "dataset must be"),
         (("mfeat:fuo",), "got 'fuo'; did you mean 'fou'?"),
         (

@@ -9,7 +9,7 @@ import sharpscope as ss
 from sharpscope.monitor import FlatnessMonitor
 from sharpscope.monitor.transformers import FlatnessCallback
 from tests.monitor.bert import ENCODERS, Captions, Pair, loss_of
-from tests.monitor.nets import QUICK, plain, seed, streams
+from tests.monitor.towers import QUICK, plain, seed, streams
 
 
 class Noting(TrainerCallback):

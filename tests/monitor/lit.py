@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from sharpscope.monitor import FlatnessMonitor
 from sharpscope.monitor.lightning import FlatnessCallback
-from tests.monitor.nets import (
+from tests.monitor.towers import (
     QUICK,
     Items,
     Net,

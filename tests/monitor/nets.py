@@ -1,92 +1,90 @@
-"""A small net of two encoders, with dropout and BatchNorm, and what its training leaves behind."""
+"""A small net with everything that training moves beside its weights, and loops that train it."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.utils.data import Dataset
+from torch.nn import functional
 
-import sharpscope as ss
-
-ENCODERS = {"ehr": "ehr", "cxr": "cxr"}
-# Little is asked of each measurement: what is tested is where they are made, not how well.
-QUICK: dict[str, Any] = {"rtol": 0.5, "eigen_rtol": 0.2, "products": 12, "samples": 16}
+from sharpscope.subject import Subject
 
 
 class Net(nn.Module):
-    """Two encoders and a head."""
+    """Two encoders with dropout and BatchNorm, a head for each and one for both."""
 
     def __init__(self):
         super().__init__()
-        self.ehr = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.Tanh(), nn.Dropout(0.3))
+        self.ehr = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.3))
         self.cxr = nn.Sequential(
-            nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.3)
+            nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3)
         )
-        self.head = nn.Linear(6 + 12, 3)
+        self.head = nn.Linear(6 + 48, 3)
+        self.heads = nn.ModuleDict({"ehr": nn.Linear(6, 3), "cxr": nn.Linear(48, 3)})
 
     def forward(self, ehr: Tensor, cxr: Tensor) -> Tensor:
-        """Return logits."""
         return self.head(torch.cat([self.ehr(ehr), self.cxr(cxr)], dim=1))
 
+    def alone(self, name: str, values: Tensor) -> Tensor:
+        return self.heads[name](getattr(self, name)(values))
 
-class Items(Dataset[dict[str, Tensor]]):
-    """Items of two modalities with labels."""
-
-    def __init__(self, count: int = 80):
-        draw = torch.Generator().manual_seed(3)
-        self.ehr = torch.randn(count, 5, generator=draw)
-        self.cxr = torch.randn(count, 1, 4, 4, generator=draw)
-        self.labels = torch.randint(3, (count,), generator=draw)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, place: int) -> dict[str, Tensor]:
-        return {"ehr": self.ehr[place], "cxr": self.cxr[place], "labels": self.labels[place]}
-
-    def batches(self, size: int = 8) -> list[dict[str, Tensor]]:
-        """Return all items in batches."""
-        parts = zip(*(x.split(size) for x in (self.ehr, self.cxr, self.labels)), strict=True)
-        return [{"ehr": ehr, "cxr": cxr, "labels": labels} for ehr, cxr, labels in parts]
+    def loss(self, batch: Any) -> Tensor:
+        ehr, cxr, target = batch
+        total = functional.cross_entropy(self(ehr, cxr), target)
+        for name, values in (("ehr", ehr), ("cxr", cxr)):
+            total = total + functional.cross_entropy(self.alone(name, values), target)
+        return total
 
 
-def noisy(x: Tensor) -> Tensor:
-    """Return it with noise from Python's generator and NumPy's: training depends on both."""
-    return x * (1 + 0.01 * random.random()) + 0.01 * float(np.random.standard_normal())
+def unimodal(name: str) -> Callable[[Any, Any], Tensor]:
+    def loss(model: Any, batch: Any) -> Tensor:
+        place = {"ehr": 0, "cxr": 1}[name]
+        return functional.cross_entropy(model.alone(name, batch[place]), batch[2])
+
+    return loss
 
 
-def logits_loss(model: Any, batch: Any) -> Tensor:
-    """Return the fusion loss."""
-    return F.cross_entropy(model(batch["ehr"], batch["cxr"]), batch["labels"])
+def batches(count: int = 4, size: int = 8) -> list[tuple[Tensor, Tensor, Tensor]]:
+    draws = torch.Generator().manual_seed(5)
+    return [
+        (
+            torch.randn(size, 4, generator=draws),
+            torch.randn(size, 1, 6, 6, generator=draws),
+            torch.randint(3, (size,), generator=draws),
+        )
+        for _ in range(count)
+    ]
 
 
-def subject_of(model: Any, loss: Any = logits_loss) -> ss.Subject:
-    """Return what is watched."""
-    return ss.Subject(model, Items().batches(), loss=loss, encoders=ENCODERS)
+def subject(model: nn.Module, **settings: Any) -> Subject:
+    defaults: dict[str, Any] = {
+        "loss": functional.cross_entropy,
+        "encoders": {"ehr": "ehr", "cxr": "cxr"},
+        "unimodal": {name: unimodal(name) for name in ("ehr", "cxr")},
+    }
+    data = settings.pop("data", batches())
+    return Subject(model, data, **(defaults | settings))
 
 
-def seed() -> None:
-    """Start every generator."""
-    random.seed(1)
-    np.random.seed(2)
-    torch.manual_seed(3)
+def net(seed: int = 0) -> Net:
+    torch.manual_seed(seed)
+    return Net()
 
 
-def streams() -> list[Any]:
-    """Return where the generators are."""
-    state: Any = np.random.get_state()
-    return [random.getstate(), state[1].tolist(), state[2:], torch.get_rng_state().tolist()]
+def randomness() -> tuple[Any, ...]:
+    """Return the states of all global generators."""
+    numpy: Any = np.random.get_state()
+    return torch.get_rng_state().tolist(), numpy[1].tolist(), numpy[2], random.getstate()
 
 
-def plain(value: Any) -> Any:
-    """Return nested containers with lists in place of tensors, to be compared bit for bit."""
-    if isinstance(value, Tensor):
-        return str(value.dtype), value.tolist()
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
-    return value
+def same(one: Any, other: Any) -> bool:
+    """Whether two nested states are equal bit for bit."""
+    if isinstance(one, Tensor):
+        return one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from sharpscope.errors import MisuseError
 from sharpscope.results.monitor import read_monitor
 from tests.monitor.lit import Lit, left_by, loader, monitor_of, trained, trainer_of, watched
-from tests.monitor.nets import Items, logits_loss, seed
+from tests.monitor.towers import Items, logits_loss, seed
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

@@ -11,7 +11,7 @@ from torch.distributed.tensor import distribute_tensor
 
 from sharpscope.errors import MisuseError
 from sharpscope.monitor import FlatnessMonitor
-from tests.monitor.nets import Net, subject_of
+from tests.monitor.towers import Net, subject_of
 
 REFUSED = (
     r"parameter 'ehr.0.weight' is spread over processes \(FSDP, ZeRO-3, tensor parallel\), and the "

@@ -16,7 +16,7 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from sharpscope.monitor import FlatnessMonitor
-from tests.monitor import hugging, lit, nets
+from tests.monitor import hugging, lit, towers
 
 Run = Callable[[FlatnessMonitor | None, Path], Any]
 
@@ -37,21 +37,23 @@ def in_transformers(monitor: FlatnessMonitor | None, folder: Path) -> Any:
 
 def in_a_loop(monitor: FlatnessMonitor | None, folder: Path) -> Any:
     """Return what a plain loop leaves behind."""
-    nets.seed()
-    net = nets.Net()
+    towers.seed()
+    net = towers.Net()
     model = DistributedDataParallel(net)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
-    for step, batch in enumerate(nets.Items().batches()[distributed.get_rank() :: 2] * 2, start=1):
+    for step, batch in enumerate(
+        towers.Items().batches()[distributed.get_rank() :: 2] * 2, start=1
+    ):
         if monitor is not None and step == 1:
             monitor.begin(net, optimizer=optimizer)
         optimizer.zero_grad()
-        nets.logits_loss(model, batch | {"ehr": nets.noisy(batch["ehr"])}).backward()
+        towers.logits_loss(model, batch | {"ehr": towers.noisy(batch["ehr"])}).backward()
         optimizer.step()
         if monitor is not None:
             monitor(step)
     if monitor is not None:
         monitor.close()
-    return nets.plain(net.state_dict()), nets.plain(optimizer.state_dict()), nets.streams()
+    return towers.plain(net.state_dict()), towers.plain(optimizer.state_dict()), towers.streams()
 
 
 def main() -> None:
@@ -62,12 +64,12 @@ def main() -> None:
     runs: dict[str, tuple[Run, Any]] = {
         "lightning": (in_lightning, lit.watched),
         "transformers": (in_transformers, hugging.watched),
-        "loop": (in_a_loop, nets.subject_of),
+        "loop": (in_a_loop, towers.subject_of),
     }
     found: dict[str, Any] = {}
     for name, (run, subject) in runs.items():
         without = run(None, folder)
-        settings: dict[str, Any] = {**nets.QUICK, "measure": ("trace",), "when": 5}
+        settings: dict[str, Any] = {**towers.QUICK, "measure": ("trace",), "when": 5}
         monitor = FlatnessMonitor(subject, out=folder / f"{name}.jsonl", **settings)
         found[name] = without, run(monitor, folder), monitor.active, monitor.record.steps
     torch.save(found, folder / f"{rank}.pt")

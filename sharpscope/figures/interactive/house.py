@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from sharpscope.figures.planes import told_apart
 from sharpscope.figures.style import COLORS
+from sharpscope.figures.ticks import told_apart
 from sharpscope.results import LandscapeResult
 
 DASHES = ("solid", "dash", "dashdot", "dot")
