@@ -16,7 +16,13 @@ from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracking
 from sharpscope.monitor.clock import Clock
 from sharpscope.monitor.measuring import MEASURES, Measuring, reason_of
-from sharpscope.monitor.preparing import SubjectOrFactory, check_source, prepared
+from sharpscope.monitor.preparing import (
+    SubjectOrFactory,
+    check_same,
+    check_source,
+    check_whole,
+    prepared,
+)
 from sharpscope.monitor.schedule import Now, Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
 from sharpscope.monitor.sinks import sink_of
@@ -140,10 +146,13 @@ class FlatnessMonitor:
         self._clock: Clock | None = None
         self._expected: float | None = None
         self._steps, self._epoch = 0, None
+        self._elsewhere = False
 
     @property
     def active(self) -> bool:
         """Whether this process measures and writes: the first of those that train together."""
+        if self._elsewhere:
+            return False
         group = torch.distributed
         return not (group.is_available() and group.is_initialized() and group.get_rank())
 
@@ -182,10 +191,18 @@ class FlatnessMonitor:
 
         Raises:
             MisuseError: If the file at ``out`` is there and this is another run, or the subject
-                cannot be made.
+                cannot be made; or if its parameters are spread over processes.
             SubjectError: If its loader gives no batch or raises.
         """
-        if self._measuring is not None or not self.active:
+        if self._measuring is not None:
+            self._again(self._measuring, model, optimizer, step, epoch)
+            return
+        if self._elsewhere:
+            return
+        check_whole(self._of, model)
+        # Once for all: where the group is gone before the end, this one is still not the first.
+        self._elsewhere = not self.active
+        if self._elsewhere:
             return
         self.optimizer = optimizer or self.optimizer
         self._steps, self._epoch = step, epoch
@@ -234,11 +251,15 @@ class FlatnessMonitor:
         self._epoch = float(number)
         self._look(number)
 
-    def close(self) -> MonitorRecord:
-        """Tell that training has ended, and return what was measured."""
+    def close(self, *, ended: bool = True) -> MonitorRecord:
+        """Tell that training is over, and return what was measured.
+
+        Args:
+            ended: Whether it came to its end; False where it was broken off.
+        """
         self._first(1, None)
-        record = self._book.end(self._steps, self._epoch, self.seconds, self.spent)
-        if self.active and not record.measurements and not record.failures:
+        record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
+        if ended and self.active and not record.measurements and not record.failures:
             needs = f", and one takes about {self._expected:.2g} s" if self._expected else ""
             warnings.warn(
                 f"the monitor measured nothing in {self.seconds:.3g} s of training: nothing was "
@@ -246,6 +267,21 @@ class FlatnessMonitor:
                 stacklevel=2,
             )
         return record
+
+    def _again(
+        self,
+        measuring: Measuring,
+        model: nn.Module | None,
+        optimizer: Any,
+        step: int,
+        epoch: float | None,
+    ) -> None:
+        """Go on where training is begun once more with the same monitor."""
+        check_same(measuring.subject, model)
+        self.optimizer = optimizer or self.optimizer
+        if step < self._steps:
+            self._book.again(step)
+            self._steps, self._epoch = step, epoch
 
     def _first(self, step: int | None, epoch: float | None) -> None:
         if self._measuring is None:

@@ -1,6 +1,7 @@
 """What a monitor measures on: a subject whose batches are read once."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -40,6 +41,38 @@ def prepared(
     subject = fixed(_subject(source, model), samples, seed=seed)
     subject.device = measured_device(None, subject.model)
     return subject if autocast is None else under_autocast(subject, autocast)
+
+
+def check_whole(source: SubjectOrFactory, model: nn.Module | None) -> None:
+    """Raise where each process holds a part of the parameters, in every process.
+
+    One process alone would wait for the others in its first forward pass.
+
+    Raises:
+        MisuseError: If the parameters are spread over processes.
+    """
+    watched = source.model if isinstance(source, Subject) else model
+    tensors = sys.modules.get("torch.distributed.tensor")
+    spread = () if tensors is None else (tensors.DTensor,)
+    for name, parameter in () if watched is None else watched.named_parameters():
+        # What FullyShardedDataParallel and DeepSpeed's ZeRO-3 leave on the parameters they cut up.
+        marked = any(hasattr(parameter, mark) for mark in ("_fsdp_flattened", "ds_id"))
+        if marked or isinstance(parameter.data, spread):
+            raise MisuseError(
+                f"parameter {name!r} is spread over processes (FSDP, ZeRO-3, tensor parallel), and "
+                "the monitor measures in one: train with DDP, or measure checkpoints"
+            )
+
+
+def check_same(subject: Subject, model: nn.Module | None) -> None:
+    """Raise unless a model is the one that is measured.
+
+    Raises:
+        MisuseError: If it is another one.
+    """
+    mine = {id(parameter) for parameter in subject.model.parameters()}
+    if model is not None and mine.isdisjoint(id(parameter) for parameter in model.parameters()):
+        raise MisuseError("a monitor watches one model: make another monitor for another model")
 
 
 def check_source(source: Any) -> None:

@@ -79,8 +79,12 @@ class Book:
         self.going_on, self._lines = True, before
         timed = [line for line in before if "seconds" in line and line["step"] <= step]
         spent = max((float(line.get("spent") or 0.0) for line in before), default=0.0)
-        self._add({"kind": RESUME, "step": step})
+        self.again(step)
         return float(timed[-1]["seconds"] or 0.0) if timed else 0.0, spent
+
+    def again(self, step: int) -> None:
+        """Write that training is taken up again after ``step``."""
+        self._add({"kind": RESUME, "step": step})
 
     def measurement(self, entry: Mapping[str, Any]) -> None:
         """Write a measurement."""
@@ -95,10 +99,18 @@ class Book:
         line = {"kind": FAILURE, "step": step, "epoch": epoch, "reason": reason, "spent": spent}
         self._add(line)
 
-    def end(self, step: int, epoch: float | None, seconds: float, spent: float) -> MonitorRecord:
-        """Write that training has ended, close all places and return the record."""
+    def end(
+        self,
+        step: int,
+        epoch: float | None,
+        seconds: float,
+        spent: float,
+        *,
+        ended: bool = True,
+    ) -> MonitorRecord:
+        """Write that training has ended, if it has, close all places and return the record."""
         line = {"kind": END, "step": step, "epoch": epoch, "seconds": seconds, "spent": spent}
-        if self._lines:
+        if self._lines and ended:
             self._add(line)
         for sink in self._sinks:
             sink.close()

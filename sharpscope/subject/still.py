@@ -132,6 +132,8 @@ class _ModuleState:
         if self.attributes.get("_compiled_call_impl") is not None:
             # Set by module.compile(): the compiled call has no second derivative.
             self.attributes["_compiled_call_impl"] = None
+        if (plain := _without_accelerate(self.attributes)) is not None:
+            self.attributes["forward"] = plain
 
     def restore(self) -> None:
         self.attributes.update(self.saved)
@@ -141,6 +143,22 @@ class _ModuleState:
             held = self.saved[name]
             held.clear()
             held.extend(content) if isinstance(held, list) else held.update(content)
+
+
+def _without_accelerate(attributes: dict[str, Any]) -> Any:
+    """Return the forward pass that accelerate has put autocast around; None where it has not.
+
+    An autocast around the measurement is switched off, and this one begins inside.
+    """
+    original, forward = attributes.get("_original_forward"), attributes.get("forward")
+    if original is None:
+        return None
+    wanted = getattr(original, "__func__", original)
+    while forward is not None:
+        forward = getattr(forward, "__wrapped__", None)
+        if forward is not None and getattr(forward, "__func__", forward) is wanted:
+            return original
+    return None
 
 
 def _random_state(batches: Any, device: torch.device) -> dict[str, Any]:
