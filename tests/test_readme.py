@@ -38,6 +38,15 @@ def test_the_python_examples_run(tmp_path: Path):
     assert eigen.startswith("EigenResult(λ_max ")
 
 
+def test_a_loop_is_watched(tmp_path: Path):
+    examples, watching = _parts()
+    setting = examples[0].partition("print(")[0] + examples[1]  # the model with two heads
+    (code,) = [block for block in watching if "monitor.step()" in block]
+    _said(setting + code + "print(monitor.record)", tmp_path)
+    assert (tmp_path / "watch.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "runs" / "mine.monitor.jsonl").read_text().count('"measurement"') == 4
+
+
 @pytest.mark.parametrize("name", ["lightning", "transformers"])
 def test_the_frameworks_are_watched(name: str, tmp_path: Path):
     examples, watching = _parts()

@@ -115,11 +115,13 @@ def train(
 @contextmanager
 def _closing(watch: Watching | None) -> Generator[None]:
     """Tell those who watch that there is no more, also where training fails."""
+    ended = False
     try:
         yield
+        ended = True
     finally:
         if watch is not None:
-            watch.close()
+            watch.close(ended=ended)
 
 
 @contextmanager

@@ -27,6 +27,6 @@ class Watching(Protocol):
         """See it after an epoch."""
         ...
 
-    def close(self) -> Any:
-        """Hear that there is no more."""
+    def close(self, *, ended: bool = True) -> Any:
+        """Hear that there is no more, and whether training came to its end."""
         ...
