@@ -3,9 +3,8 @@
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +14,8 @@ from sharpscope.errors import MisuseError
 from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracking
 from sharpscope.monitor.clock import Clock
-from sharpscope.monitor.measuring import MEASURES, Measuring, reason_of
+from sharpscope.monitor.keeping import Keeper
+from sharpscope.monitor.measuring import MEASURES, Measuring
 from sharpscope.monitor.preparing import (
     SubjectOrFactory,
     check_same,
@@ -23,18 +23,12 @@ from sharpscope.monitor.preparing import (
     check_whole,
     prepared,
 )
-from sharpscope.monitor.schedule import Now, Schedule, schedule_of
+from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
 from sharpscope.monitor.sinks import sink_of
-from sharpscope.monitor.stability import reasons, thresholds
+from sharpscope.monitor.stability import reasons
 from sharpscope.monitor.writing import Book, beginning
 from sharpscope.results import MonitorRecord
-
-T = TypeVar("T")
-# Products that an encoder is expected to need before the first measurement tells.
-_PRODUCTS = 30
-# The trial takes about as long as so many steps of training for each encoder.
-_TRIAL_STEPS = 20
 
 
 class FlatnessMonitor:
@@ -126,7 +120,7 @@ class FlatnessMonitor:
         self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
         self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
         self._warm = warm
-        self.optimizer = optimizer
+        self._optimizer = optimizer
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
         self.settings = {
@@ -142,9 +136,7 @@ class FlatnessMonitor:
         # Wrong places are told before hours of training.
         self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
         self._provenance = dict(provenance or {})
-        self._measuring: Measuring | None = None
-        self._clock: Clock | None = None
-        self._expected: float | None = None
+        self._keeper: Keeper | None = None
         self._steps, self._epoch = 0, None
         self._elsewhere = False
 
@@ -164,12 +156,12 @@ class FlatnessMonitor:
     @property
     def seconds(self) -> float:
         """Seconds of training so far, those of measuring left out."""
-        return 0.0 if self._clock is None else self._clock.seconds
+        return 0.0 if self._keeper is None else self._keeper.clock.seconds
 
     @property
     def spent(self) -> float:
         """Seconds of measuring so far."""
-        return 0.0 if self._clock is None else self._clock.spent
+        return 0.0 if self._keeper is None else self._keeper.clock.spent
 
     def begin(
         self,
@@ -194,8 +186,8 @@ class FlatnessMonitor:
                 cannot be made; or if its parameters are spread over processes.
             SubjectError: If its loader gives no batch or raises.
         """
-        if self._measuring is not None:
-            self._again(self._measuring, model, optimizer, step, epoch)
+        if self._keeper is not None:
+            self._again(self._keeper, model, optimizer, step, epoch)
             return
         if self._elsewhere:
             return
@@ -204,17 +196,20 @@ class FlatnessMonitor:
         self._elsewhere = not self.active
         if self._elsewhere:
             return
-        self.optimizer = optimizer or self.optimizer
+        self._optimizer = optimizer or self._optimizer
         self._steps, self._epoch = step, epoch
         subject = prepared(self._of, model, **self._choice)
         measuring = Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
-        off = measuring.absent | reasons(self.optimizer, measuring)
+        off = measuring.absent | reasons(self._optimizer, measuring)
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
-        self._measuring = measuring
-        self._clock = Clock(measuring.subject.device, seconds, spent)
-        if not self._book.going_on and self.schedule.due(self._now(measuring, self._clock)):
-            self._measure(measuring, self._clock)
+        clock = Clock(measuring.subject.device, seconds, spent)
+        self._keeper = Keeper(
+            measuring, clock, self._book, self.schedule, self._signals, self._on_event
+        )
+        self._keeper.optimizer = self._optimizer
+        if not self._book.going_on:
+            self._look(None)
 
     @contextmanager
     def step(self, number: int | None = None, *, epoch: float | None = None) -> Generator[None]:
@@ -260,7 +255,8 @@ class FlatnessMonitor:
         self._first(1, None)
         record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
         if ended and self.active and not record.measurements and not record.failures:
-            needs = f", and one takes about {self._expected:.2g} s" if self._expected else ""
+            expected = None if self._keeper is None else self._keeper.expected
+            needs = f", and one takes about {expected:.2g} s" if expected else ""
             warnings.warn(
                 f"the monitor measured nothing in {self.seconds:.3g} s of training: nothing was "
                 f"due{needs}; raise budget=, or say when='epoch'",
@@ -270,83 +266,28 @@ class FlatnessMonitor:
 
     def _again(
         self,
-        measuring: Measuring,
+        keeper: Keeper,
         model: nn.Module | None,
         optimizer: Any,
         step: int,
         epoch: float | None,
     ) -> None:
         """Go on where training is begun once more with the same monitor."""
-        check_same(measuring.subject, model)
-        self.optimizer = optimizer or self.optimizer
+        check_same(keeper.measuring.subject, model)
+        keeper.optimizer = optimizer or keeper.optimizer
         if step < self._steps:
             self._book.again(step)
             self._steps, self._epoch = step, epoch
 
     def _first(self, step: int | None, epoch: float | None) -> None:
-        if self._measuring is None:
+        if self._keeper is None:
             done = max(0, (step or 1) - 1)
             # What was told is the epoch after the step.
             self.begin(step=done, epoch=0.0 if epoch is not None and not done else None)
 
     def _look(self, ended: int | None) -> None:
-        measuring, clock = self._measuring, self._clock
-        if measuring is None or clock is None:  # another process measures
-            return
-        if self.schedule.due(self._now(measuring, clock, ended)):
-            self._measure(measuring, clock)
-
-    def _now(self, measuring: Measuring, clock: Clock, ended: int | None = None) -> Now:
-        now = Now(step=self._steps, epoch=ended, seconds=clock.seconds, spent=clock.spent)
-        allowed = self.schedule.allowance(now)
-        if self._expected is None and allowed is not None and self._steps:
-            # A trial, once what is saved up pays for it.
-            trial = _TRIAL_STEPS * clock.seconds / self._steps * len(measuring.modalities)
-            if allowed >= trial:
-                self._expected = self._safely(
-                    clock, "the trial of its cost", lambda: measuring.expected(_PRODUCTS)
-                )
-        return replace(now, expected=self._expected, spent=clock.spent)
-
-    def _measure(self, measuring: Measuring, clock: Clock) -> None:
-        allowed = self.schedule.allowance(self._now(measuring, clock))
-        found = self._safely(clock, "a measurement", lambda: measuring(allowed))
-        if found is None:
-            return
-        self._expected = found.seconds
-        limits = thresholds(self.optimizer, measuring)
-        encoders = {
-            name: {**entry, "threshold": None if isinstance(limits[name], str) else limits[name]}
-            for name, entry in found.encoders.items()
-        }
-        self._book.measurement(
-            {
-                **asdict(found),
-                "step": self._steps,
-                "epoch": self._epoch,
-                "seconds": clock.seconds,
-                "spent": clock.spent,
-                "measuring_seconds": found.seconds,
-                "encoders": encoders,
-            }
-        )
-        for signal in self._signals:
-            for event in signal.look(encoders, self._steps, self._epoch):
-                self._book.event(event)
-                if self._on_event is not None:
-                    self._on_event(event)
-
-    def _safely(self, clock: Clock, what: str, work: Callable[[], T]) -> T | None:
-        """Return what ``work`` returns; None where it fails, which is written down."""
-        try:
-            with clock.apart():
-                return work()
-        except Exception as error:
-            if isinstance(error, torch.OutOfMemoryError) and torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            reason = f"{what} failed: {reason_of(error)}"
-            self._book.failure(self._steps, self._epoch, reason, clock.spent)
-            return None
+        if self._keeper is not None:  # in another process there is none
+            self._keeper.look(self._steps, self._epoch, ended)
 
 
 def _asked(measure: Iterable[str]) -> tuple[str, ...]:

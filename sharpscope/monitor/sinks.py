@@ -154,18 +154,20 @@ class TensorBoard(Sink):
 
     def __init__(self, folder: str | Path | Any):
         self._own = isinstance(folder, str | Path)
+        self._folder = str(folder)
+        self._writer: Any = None if self._own else folder
         if self._own:
             try:
-                writer = imported("torch.utils.tensorboard").SummaryWriter
+                self._make: Any = imported("torch.utils.tensorboard").SummaryWriter
             except ImportError as error:
                 raise MisuseError(
                     "TensorBoard needs the package tensorboard: pip install tensorboard"
                 ) from error
-            folder = writer(str(folder))
-        self._writer: Any = folder
 
     def write(self, line: Line) -> None:
         """Add scalars of a measurement; texts of events and failures."""
+        if self._writer is None:  # only now: of several processes one writes
+            self._writer = self._make(self._folder)
         for name, value in flat(line).items():
             self._writer.add_scalar(name, value, line["step"])
         if line["kind"] in (EVENT, FAILURE):
@@ -175,8 +177,9 @@ class TensorBoard(Sink):
 
     def close(self) -> None:
         """Close the writer, if it was made here."""
-        if self._own:
+        if self._own and self._writer is not None:
             self._writer.close()
+            self._writer = None
 
 
 def flat(line: Line) -> dict[str, float]:

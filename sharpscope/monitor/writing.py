@@ -22,6 +22,7 @@ from sharpscope.results.monitor import (
     MEASUREMENT,
     RESUME,
     SUFFIX,
+    in_file,
 )
 
 Line = dict[str, Any]
@@ -120,9 +121,9 @@ class Book:
         """Return the record of the lines so far; an empty one where another process writes."""
         if not self._lines:
             return MonitorRecord(modalities=(), seconds=0.0)
-        name = None if self.out is None else self.out.name.removesuffix(SUFFIX)
-        tag = None if name is None else name.removesuffix(".monitor")
-        return MonitorRecord.of_lines(self._lines, tag=tag)
+        if self.out is None:
+            return MonitorRecord.of_lines(self._lines)
+        return in_file(self._lines, self.out)
 
     def _add(self, line: Line) -> None:
         self._lines.append(line)

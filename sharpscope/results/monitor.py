@@ -169,10 +169,19 @@ def read_monitor(path: str | Path) -> MonitorRecord:
         MisuseError: If it cannot be read or is none.
     """
     path = Path(path)
-    name = path.name.removesuffix(SUFFIX).removesuffix(".monitor")
     try:
-        found = MonitorRecord.of_lines(read_lines(path), tag=name)
+        return in_file(read_lines(path), path)
     except MisuseError as error:
         raise MisuseError(f"{path} cannot be shown: {error}") from error
+
+
+def in_file(lines: Iterable[Line], path: Path) -> MonitorRecord:
+    """Return the record of a file's lines, tagged with its name.
+
+    Raises:
+        MisuseError: If the first line is not the beginning of such a file.
+    """
+    name = path.name.removesuffix(SUFFIX).removesuffix(".monitor")
+    found = MonitorRecord.of_lines(lines, tag=name)
     # By which figures know that the tag is the file's name, so that seeds of a method are one line.
     return replace(found, provenance={**found.provenance, "file": str(path)})

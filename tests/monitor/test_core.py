@@ -321,6 +321,22 @@ def test_a_budget_is_kept(monkeypatch: pytest.MonkeyPatch):
     assert monitor.spent <= 0.1 * monitor.seconds
 
 
+def test_failures_under_a_budget_are_as_far_apart_as_measurements(monkeypatch: pytest.MonkeyPatch):
+    clock = Ticking()
+    monkeypatch.setattr("time.perf_counter", clock)
+    loss = Sometimes("nan")
+    monitor = FlatnessMonitor(
+        subject(net(), loss=loss, unimodal={}), ["lambda_max"], budget=0.1, **QUICK
+    )
+    for step in range(1, 1001):
+        clock.now += 20.0
+        loss.broken = step > 500
+        monitor(step)
+    before = len(monitor.record.measurements)
+    assert before >= 1
+    assert 1 <= len(monitor.record.failures) <= 2 * before + 2
+
+
 def test_a_run_too_short_is_told():
     monitor = FlatnessMonitor(subject(net()), ["lambda_max"], **QUICK)
     for step in range(1, 6):
