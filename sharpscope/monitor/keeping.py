@@ -18,6 +18,7 @@ T = TypeVar("T")
 _PRODUCTS = 30
 # The trial takes about as long as so many steps of training for each encoder.
 _TRIAL_STEPS = 20
+_LONGER = 1.5
 
 
 class Keeper:
@@ -88,7 +89,8 @@ class Keeper:
             took = self.clock.spent - before
             self._charged += max(0.0, (self.expected or 0.0) - took)
             return
-        self.expected = found.seconds
+        # What was cut short by its time waits for more of it, or it would be cut short for ever.
+        self.expected = found.seconds * (_LONGER if found.cut_short else 1.0)
         limits = thresholds(self.optimizer, self.measuring)
         encoders = {
             name: {**entry, "threshold": None if isinstance(limits[name], str) else limits[name]}

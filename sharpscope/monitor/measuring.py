@@ -15,7 +15,7 @@ from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracked, Tracking
 from sharpscope.operators import HessianOperator
-from sharpscope.results import CouplingResult
+from sharpscope.results import CouplingResult, Outcome
 from sharpscope.subject import Subject
 from sharpscope.subject.losses import BatchLoss, LossSum
 
@@ -32,6 +32,7 @@ class Measurement:
         coupling: Share and error of each pair.
         products: Hessian-vector products, those of pairs with all encoders together.
         seconds: What it took.
+        cut_short: Whether its time ended before the errors that were asked for were reached.
         notes: Sentences a reader must know.
     """
 
@@ -40,6 +41,7 @@ class Measurement:
     coupling: Mapping[str, Mapping[str, Any]]
     products: int
     seconds: float
+    cut_short: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -88,12 +90,15 @@ class Measuring:
         notes: dict[str, None] = {}
         loss, products = math.nan, 0
         pairs: CouplingResult | None = None
+        cut = False
         parts = len(self.modalities) + ("coupling" in self.measure)
         if {"trace", "lambda_max"} & set(self.measure):
             for place, name in enumerate(self.modalities):
                 tracked = self._tracked(name, _share(max_seconds, began, parts - place))
                 loss = tracked.report.loss_value
                 products += tracked.products
+                reached = tracked.products >= self.tracking.budget or self._reached(tracked)
+                cut |= max_seconds is not None and not reached
                 notes |= dict.fromkeys(tracked.report.notes)
                 found[name] |= self._numbers(tracked)
         if "trace" in self.measure:
@@ -114,6 +119,7 @@ class Measuring:
             encoders=found,
             coupling=_pairs(pairs),
             products=products,
+            cut_short=cut,
             seconds=time.perf_counter() - began,
             notes=tuple(notes),
         )
@@ -164,6 +170,11 @@ class Measuring:
         if len(found.vectors):
             self._vectors[name] = found.vectors
         return found
+
+    def _reached(self, tracked: Tracked) -> bool:
+        """Whether what was asked for was reached, and not ended by the time."""
+        done = tracked.trace is None or tracked.trace.outcome is not Outcome.BUDGET_SPENT
+        return done and ("lambda_max" not in self.measure or tracked.converged)
 
     def _numbers(self, tracked: Tracked) -> dict[str, Any]:
         trace = tracked.trace
