@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import OPERATOR, PATH, RESUME, Request, measuring
-from sharpscope_cli.params import POSITIVE, count
+from sharpscope_cli.options import OPERATOR, PATH, Request, measuring
+from sharpscope_cli.params import POSITIVE, RESUME, count
 
 
 @click.command(

@@ -168,13 +168,6 @@ REPLAY = click.option(
 )
 
 
-RESUME = click.option(
-    "--resume",
-    is_flag=True,
-    help="Leave out what --out holds already of the same checkpoints, data and settings.",
-)
-
-
 def measuring(
     *more: Decorator,
     rtol: float | None = None,

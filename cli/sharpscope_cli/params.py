@@ -189,3 +189,10 @@ def device_named(name: str) -> str:
 
 def _called(param: click.Parameter | None) -> str:
     return "the value" if param is None else param.opts[-1]
+
+
+RESUME = click.option(
+    "--resume",
+    is_flag=True,
+    help="Leave out what --out holds already of the same checkpoints, data and settings.",
+)

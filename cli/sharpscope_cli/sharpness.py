@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from sharpscope.errors import MisuseError
-from sharpscope_cli.options import RESUME, Request, measuring
-from sharpscope_cli.params import POSITIVE, Registered, count
+from sharpscope_cli.options import Request, measuring
+from sharpscope_cli.params import POSITIVE, RESUME, Registered, count
 
 # Which settings belong to which kind; one that was given to the other is refused.
 SETTINGS = {

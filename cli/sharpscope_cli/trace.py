@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from sharpscope_cli.options import OPERATOR, RESUME, Request, measuring
-from sharpscope_cli.params import Registered, count
+from sharpscope_cli.options import OPERATOR, Request, measuring
+from sharpscope_cli.params import RESUME, Registered, count
 
 
 @click.command(

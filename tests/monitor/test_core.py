@@ -2,8 +2,7 @@
 
 import json
 import random
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,9 @@ import torch
 
 import sharpscope as ss
 from sharpscope.contribution.alignment import alignments
-from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.monitor import FlatnessMonitor, Signal
 from sharpscope.monitor.signals import Event
 from sharpscope.results import load
-from sharpscope.results.monitor import read_lines
 from tests.monitor.nets import batches, net, randomness, same, subject
 
 QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
@@ -192,173 +189,6 @@ def test_epochs():
     assert monitor.record.epochs == [0.0, 2.0, 4.0]
 
 
-class Sometimes:
-    """Batches whose loss fails on demand."""
-
-    def __init__(self, what: Any):
-        self.what, self.broken = what, False
-
-    def __call__(self, model: Any, batch: Any) -> Any:
-        if self.broken and isinstance(self.what, Exception):
-            raise self.what
-        loss = torch.nn.functional.cross_entropy(model(*batch[:2]), batch[2])
-        return loss * float("nan") if self.broken else loss
-
-
-@pytest.mark.parametrize(
-    ("what", "reason"),
-    [
-        ("nan", "the loss is not finite"),
-        (RuntimeError("device lost"), "RuntimeError device lost"),
-        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory"),
-    ],
-)
-def test_a_measurement_that_fails_is_told_and_the_next_one_tried(
-    what: Any, reason: str, tmp_path: Path
-):
-    loss, out = Sometimes(what), tmp_path / "r.monitor.jsonl"
-    monitor = FlatnessMonitor(
-        subject(net(), loss=loss, unimodal={}), when=1, out=out, measure=["trace"], **QUICK
-    )
-    monitor.begin()
-    for step in (1, 2, 3):
-        loss.broken = step == 2
-        monitor(step)
-    record = monitor.close()
-    assert record.steps == [0, 1, 3]
-    (failure,) = record.failures
-    assert failure["step"] == 2
-    assert failure["reason"].startswith("a measurement failed: ")
-    assert reason in failure["reason"].replace(":", "")
-    assert load(out) == record
-
-
-def test_weights_that_are_not_finite_are_a_failure_and_not_an_end():
-    model = net()
-    monitor = FlatnessMonitor(subject(model), when=1, **QUICK)
-    monitor.begin()
-    with torch.no_grad():
-        model.head.weight[0, 0] = float("inf")
-    monitor(1)
-    assert monitor.record.steps == [0]
-    assert "not finite" in monitor.record.failures[0]["reason"]
-
-
-def test_an_interrupt_is_no_failure():
-    class Stop(KeyboardInterrupt):
-        pass
-
-    def loss(model: Any, batch: Any) -> Any:
-        raise Stop
-
-    monitor = FlatnessMonitor(subject(net(), loss=loss, unimodal={}), when=1, **QUICK)
-    with pytest.raises(Stop):
-        monitor.begin()
-
-
-def test_going_on_with_a_file(tmp_path: Path):
-    out = tmp_path / "r.monitor.jsonl"
-    model = net()
-    first = FlatnessMonitor(subject(model), ["lambda_max"], when=2, out=out, **QUICK)
-    for step in range(1, 8):
-        first(step)
-    # Killed here: no end. The checkpoint it is taken up from is that of step 4.
-    with out.open("ab") as file:
-        file.write(b'{"kind": "measurement", "step": 8, "enc')
-    again = FlatnessMonitor(subject(model), ["lambda_max"], when=2, out=out, **QUICK)
-    again.begin(step=4)
-    for step in range(5, 11):
-        again(step)
-    record = again.close()
-    assert record.steps == [0, 2, 4, 6, 8, 10]
-    assert [line["kind"] for line in read_lines(out)].count("begin") == 1
-    assert load(out) == record
-    assert record.ended
-    assert record.seconds >= first.record.seconds > 0
-
-
-def test_a_file_that_is_there_is_not_written_over(tmp_path: Path):
-    out = tmp_path / "r.monitor.jsonl"
-    FlatnessMonitor(subject(net()), ["lambda_max"], when=1, out=out, **QUICK).begin()
-    before = out.read_bytes()
-    other = FlatnessMonitor(subject(net()), ["lambda_max"], when=1, out=out, **QUICK)
-    with pytest.raises(MisuseError, match="holds a run already: name another file, move it away"):
-        other.begin()
-    renamed = subject(net(), encoders={"a": "ehr", "b": "cxr"}, unimodal={})
-    wrong = FlatnessMonitor(renamed, ["lambda_max"], when=1, out=out, resume=True, **QUICK)
-    with pytest.raises(MisuseError, match="is of the encoders ehr, cxr, and this run watches a, b"):
-        wrong.begin()
-    assert out.read_bytes() == before
-    text = tmp_path / "notes.jsonl"
-    text.write_text('{"kind": "note"}\n')
-    foreign = FlatnessMonitor(subject(net()), when=1, out=text, resume=True, **QUICK)
-    with pytest.raises(MisuseError, match="is no file of a monitor: it would be damaged"):
-        foreign.begin()
-
-
-class Ticking:
-    """A clock that moves by a second at each look."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 1.0
-        return self.now
-
-
-def test_a_budget_is_kept(monkeypatch: pytest.MonkeyPatch):
-    """Training takes a second a step by this clock, and a measurement a few hundred looks at it."""
-    clock = Ticking()
-    monkeypatch.setattr("time.perf_counter", clock)
-    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], budget=0.1, **QUICK)
-    for step in range(1, 3001):
-        clock.now += 20.0
-        monitor(step)
-        assert monitor.spent <= 0.1 * monitor.seconds + 150  # the trial is a guess
-    record = monitor.close()
-    assert len(record.measurements) >= 3
-    assert monitor.spent <= 0.1 * monitor.seconds
-
-
-def test_failures_under_a_budget_are_as_far_apart_as_measurements(monkeypatch: pytest.MonkeyPatch):
-    clock = Ticking()
-    monkeypatch.setattr("time.perf_counter", clock)
-    loss = Sometimes("nan")
-    monitor = FlatnessMonitor(
-        subject(net(), loss=loss, unimodal={}), ["lambda_max"], budget=0.1, **QUICK
-    )
-    for step in range(1, 1001):
-        clock.now += 20.0
-        loss.broken = step > 500
-        monitor(step)
-    before = len(monitor.record.measurements)
-    assert before >= 1
-    assert 1 <= len(monitor.record.failures) <= 2 * before + 2
-
-
-def test_a_run_too_short_is_told():
-    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], **QUICK)
-    for step in range(1, 6):
-        monitor(step)
-    with pytest.warns(UserWarning, match="measured nothing in .* s of training: nothing was due"):
-        record = monitor.close()
-    assert record.measurements == ()
-
-
-def test_a_place_that_fails_is_given_up(tmp_path: Path):
-    def log(numbers: Any, step: int) -> None:
-        raise OSError("disk full")
-
-    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], when=1, sinks=[log], **QUICK)
-    with pytest.warns(UserWarning, match="writes no more to Calling: OSError: disk full"):
-        monitor.begin()
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        monitor(1)
-    assert monitor.record.steps == [0, 1]
-
-
 def test_events_are_written_and_called(tmp_path: Path):
     class Always(Signal):
         name = "always"
@@ -396,52 +226,3 @@ def test_the_threshold_follows_the_learning_rate():
     optimizer.param_groups[0]["lr"] = 0.05
     monitor(1)
     assert monitor.record.course("ehr", "threshold") == pytest.approx([30.0, 60.0])
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"measure": []}, "measure must name something: 'trace', 'lambda_max', 'alignment' or"),
-        ({"measure": ["edge"]}, "measure must be 'trace', 'lambda_max', .* got 'edge'"),
-        (
-            {"when": "often"},
-            "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* 'often'",
-        ),
-        ({"when": 0}, "when must be a whole number of at least 1"),
-        ({"when": "log:1"}, "when='log:1' needs a factor above 1"),
-        ({"budget": 0.0}, "budget must be a share of the training time, above 0 and at most 1"),
-        ({"samples": 0}, "samples must be a whole number of at least 1"),
-        ({"rtol": 0.0}, "rtol must be"),
-        ({"out": "run.json"}, "out must end in .jsonl; got run.json"),
-        ({"sinks": ["run.txt"]}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
-        ({"sinks": [3]}, "a sink must be a .csv file, a Sink or a function .* got int"),
-    ],
-)
-def test_settings_that_cannot_be_meant(settings: dict[str, Any], sentence: str):
-    with pytest.raises(MisuseError, match=sentence):
-        FlatnessMonitor(subject(net()), **settings)
-
-
-def test_what_is_no_subject_is_refused():
-    with pytest.raises(
-        MisuseError, match="subject must be a Subject, or a function from the model"
-    ):
-        FlatnessMonitor(3)  # pyright: ignore[reportArgumentType]
-    with pytest.raises(MisuseError, match="must return a Subject; it returned int"):
-        FlatnessMonitor(lambda: 3).begin()  # pyright: ignore[reportArgumentType]
-    with pytest.raises(
-        MisuseError, match=r"autocast must be torch\.bfloat16 or torch\.float16; got"
-    ):
-        FlatnessMonitor(subject(net()), autocast=torch.float64).begin()
-    with pytest.raises(SubjectError, match="the data is empty: the loader gave no batch"):
-        FlatnessMonitor(subject(net(), data=[])).begin()
-
-    def broken() -> Iterator[Any]:
-        yield batches()[0]
-        raise OSError("gone")
-
-    class Loader:
-        __iter__ = staticmethod(broken)
-
-    with pytest.raises(SubjectError, match="the loader raised OSError: gone"):
-        FlatnessMonitor(subject(net(), data=Loader())).begin()

@@ -1,0 +1,62 @@
+"""What a monitor refuses at its door."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.monitor import FlatnessMonitor
+from tests.monitor.nets import batches, net, subject
+
+QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"measure": []}, "measure must name something: 'trace', 'lambda_max', 'alignment' or"),
+        ({"measure": ["edge"]}, "measure must be 'trace', 'lambda_max', .* got 'edge'"),
+        (
+            {"when": "often"},
+            "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* 'often'",
+        ),
+        ({"when": 0}, "when must be a whole number of at least 1"),
+        ({"when": "log:1"}, "when='log:1' needs a factor above 1"),
+        ({"budget": 0.0}, "budget must be a share of the training time, above 0 and at most 1"),
+        ({"samples": 0}, "samples must be a whole number of at least 1"),
+        ({"rtol": 0.0}, "rtol must be"),
+        ({"out": "run.json"}, "out must end in .jsonl; got run.json"),
+        ({"sinks": ["run.txt"]}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
+        ({"sinks": [3]}, "a sink must be a .csv file, a Sink or a function .* got int"),
+    ],
+)
+def test_settings_that_cannot_be_meant(settings: dict[str, Any], sentence: str):
+    with pytest.raises(MisuseError, match=sentence):
+        FlatnessMonitor(subject(net()), **settings)
+
+
+def test_what_is_no_subject_is_refused():
+    with pytest.raises(
+        MisuseError, match="subject must be a Subject, or a function from the model"
+    ):
+        FlatnessMonitor(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(MisuseError, match="must return a Subject; it returned int"):
+        FlatnessMonitor(lambda: 3).begin()  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        MisuseError, match=r"autocast must be torch\.bfloat16 or torch\.float16; got"
+    ):
+        FlatnessMonitor(subject(net()), autocast=torch.float64).begin()
+    with pytest.raises(SubjectError, match="the data is empty: the loader gave no batch"):
+        FlatnessMonitor(subject(net(), data=[])).begin()
+
+    def broken() -> Iterator[Any]:
+        yield batches()[0]
+        raise OSError("gone")
+
+    class Loader:
+        __iter__ = staticmethod(broken)
+
+    with pytest.raises(SubjectError, match="the loader raised OSError: gone"):
+        FlatnessMonitor(subject(net(), data=Loader())).begin()
