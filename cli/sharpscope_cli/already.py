@@ -26,6 +26,14 @@ def complete(kind: Any, given: Mapping[str, Any], **others: Any) -> dict[str, An
     return asdict(kind(**{k: v for k, v in given.items() if k in known})) | others
 
 
+def _data(subject: "Subject") -> str:
+    """Return the hash of the data, as a measurement would have it."""
+    from sharpscope.subject.batches import fingerprint
+
+    with subject.still():
+        return fingerprint([fingerprint(batch) for batch in subject.walk()])
+
+
 def already(
     request: Request,
     path: Path,
@@ -58,5 +66,7 @@ def already(
     known, theirs = plain(subject.provenance), plain(found.provenance)
     # Files may be named from elsewhere: the hash tells.
     same = same and all(theirs.get(k) == v for k, v in known.items() if k != "checkpoint")
+    if same and theirs.get("data_fingerprint") != _data(subject):
+        return None
     told = {"method": found.method, "seed": found.seed, **found.settings}
     return found if same and all(told.get(k) == v for k, v in settings.items()) else None

@@ -12,8 +12,8 @@ from sharpscope.estimators.krylov import Krylov, with_row
 from sharpscope.operators import Products, SymmetricOperator
 
 # A vector from before is alive where at least so much of its squared image stays in the space
-# that it comes from. Of a stale one hardly anything does.
-_ALIVE = 0.5
+# that it comes from. Of a stale one less does, also where all eigenvalues have one sign.
+_ALIVE = 0.9
 # What is left of a vector from before outside the basis must be worth a product.
 _NEW = 0.3
 
@@ -36,6 +36,7 @@ class RitzBasis(Krylov):
     Attributes:
         stale: Whether the vectors from before were found to say little of this operator.
         used: How many of them were multiplied.
+        random: Steps towards the largest eigenvalue since there is a random vector in the basis.
     """
 
     def __init__(self, operator: SymmetricOperator, seed: int, warm: Tensor | None = None):
@@ -44,7 +45,7 @@ class RitzBasis(Krylov):
         self._rest = none
         self._small = np.zeros((0, 0))
         self.stale = False
-        self.used = 0
+        self.used = self.random = 0
         self._fresh = False
         super().__init__(operator, seed)
 
@@ -71,13 +72,26 @@ class RitzBasis(Krylov):
         return values, vectors, np.sqrt(np.maximum(squares, 0.0))
 
     def step_towards_largest(self, meter: Meter) -> bool:
-        """Add the residual of the largest Ritz pair; whether all is finite."""
-        if self.size:
-            _, vectors, _ = self.ritz()
-            self._next = self._direction(vectors[:, -1])
-        elif self.left:
+        """Add what may show a larger eigenvalue; whether all is finite.
+
+        After a vector from before comes a random one, as eigenvectors know of no other eigenvalue;
+        then residuals of the Ritz pair whose value and residual together reach highest.
+        """
+        if not self.size:
             self._take()
+        elif self.used and not self.random and not self.stale:
+            self._next, self.random = self._start(), 1
+            return self._grown(meter) is not None
+        else:
+            values, vectors, residuals = self.ritz()
+            self._next = self._direction(vectors[:, int((values + residuals).argmax())])
+        self.random += bool(self.random) or not self.used
         return self._grown(meter) is not None
+
+    def reaches(self) -> float:
+        """Return how high the Ritz pairs but the largest reach with their residuals."""
+        values, _, residuals = self.ritz()
+        return float((values + residuals)[:-1].max(initial=-math.inf))
 
     def step(self, meter: Meter, others: Tensor | None = None) -> Products | None:
         """Add one vector, from before or the largest residual, and return its product.

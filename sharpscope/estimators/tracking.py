@@ -14,6 +14,9 @@ from sharpscope.estimators.statistics import expected_probes
 from sharpscope.operators import Report, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
 
+# Steps that look for a larger eigenvalue beside vectors from before.
+_SEARCH = 6
+
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
@@ -25,6 +28,7 @@ class Tracked:
         largest: The largest eigenvalue; None where a product was not finite, or where it was not
             asked for.
         residual: ``‖Ax − λx‖ / max|θ|`` of its unit vector.
+        bound: ``‖Ax − λx‖``: an eigenvalue lies so near.
         converged: Whether that is as small as was asked for.
         products: Products spent in all.
         vectors: Leading Ritz vectors as rows ``[k, dim]``, on the CPU.
@@ -36,6 +40,7 @@ class Tracked:
     trace: TraceResult | None
     largest: float | None
     residual: float | None
+    bound: float | None
     converged: bool
     products: int
     vectors: Tensor
@@ -49,9 +54,9 @@ class Tracking:
 
     One basis serves both. It begins with the leading Ritz vectors of the last measurement: while
     the leading space moves slowly, they are nearly eigenvectors, a product each takes exactly what
-    Lanczos takes several to find, and residuals correct them. Where the first of them keep less
-    than half of their images in their space, they are stale, and what follows is Lanczos as from
-    a random start. The trace is that of ``HutchPlusPlus`` with this basis: unbiased whatever the
+    Lanczos takes several to find, and residuals correct them. Where the first of them do not keep
+    their images in their space, they are stale, and what follows is Lanczos as from a random
+    start. Beside vectors from before, a larger eigenvalue is looked for from a random vector. The trace is that of ``HutchPlusPlus`` with this basis: unbiased whatever the
     basis is, since it does not depend on the probes.
 
     Args:
@@ -115,15 +120,17 @@ class Tracking:
             report = operator.report()
         products = meter.products + (0 if traced is None else int(traced.matvecs))
         none = torch.empty(0, operator.dim, dtype=operator.dtype)
-        top, residual = None, None
+        top, residual, bound = None, None, None
         finite &= traced is None or traced.outcome is not Outcome.NOT_FINITE
         if finite and largest:
             top, residual = _largest(basis)
+            bound = float(basis.ritz()[2][-1])
         return Tracked(
             report=report,
             trace=traced,
             largest=top,
             residual=residual,
+            bound=bound,
             converged=residual is not None and residual <= self.eigen_rtol,
             products=products,
             vectors=self._kept(basis, traced) if finite and basis.size else none,
@@ -138,7 +145,12 @@ class Tracking:
                 break
             if not basis.step_towards_largest(meter):
                 return False
-            if _largest(basis)[1] <= self.eigen_rtol:
+            top, residual = _largest(basis)
+            # A residual proves an eigenvalue and not that there is none above it. From a random
+            # start the largest one comes first; beside a vector from before it must be looked for.
+            begun = not basis.used or basis.stale
+            searched = begun or (basis.random >= _SEARCH and basis.reaches() <= top)
+            if residual <= self.eigen_rtol and searched:
                 break
         return True
 
@@ -152,12 +164,18 @@ class Tracking:
         return probing(operator, krylov=basis)
 
     def _kept(self, basis: RitzBasis, trace: TraceResult | None) -> Tensor:
+        if trace is None and basis.size <= _SEARCH + 2:
+            return basis.rows[:0].cpu()  # a search costs as much as beginning anew
+        if trace is None:
+            return basis.leading(
+                self._worth(basis, trace), lambda values: np.argsort(-values)
+            ).cpu()
         return basis.leading(self._worth(basis, trace), _by_size).cpu()
 
     def _worth(self, basis: RitzBasis, trace: TraceResult | None) -> int:
         """Return how many vectors leave the fewest products for the next time, one at least."""
         if trace is None:
-            return 1
+            return min(2, basis.size)
         if trace.value is None or not trace.standard_error:
             return min(self.keep, basis.size)
         values = np.sort(np.abs(basis.ritz()[0]))[::-1]

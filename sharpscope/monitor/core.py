@@ -1,5 +1,6 @@
 """Flatness of every encoder while the model trains, without a trace in the training."""
 
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ class FlatnessMonitor:
         >>> subject = ss.Subject(model, data, loss=loss, encoders=encoders)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
         >>> monitor = FlatnessMonitor(subject, when=2, measure=("trace",), optimizer=optimizer)
+        >>> monitor.begin()
         >>> for step in range(1, 5):
         ...     optimizer.zero_grad()
         ...     loss(model, data[0]).backward()
@@ -173,7 +175,8 @@ class FlatnessMonitor:
     ) -> None:
         """Begin, before the first step: a measurement is made here where one is due.
 
-        The first call of the monitor does it where it is not called.
+        The first call of the monitor does it where it is not called, and what the model was like
+        before the first step is then not measured.
 
         Args:
             model: What trains, for a monitor that was given a function.
@@ -186,6 +189,17 @@ class FlatnessMonitor:
                 cannot be made; or if its parameters are spread over processes.
             SubjectError: If its loader gives no batch or raises.
         """
+        self._begin(model, optimizer, step, epoch, measured=True)
+
+    def _begin(
+        self,
+        model: nn.Module | None,
+        optimizer: Any,
+        step: int,
+        epoch: float | None,
+        *,
+        measured: bool,
+    ) -> None:
         if self._keeper is not None:
             self._again(self._keeper, model, optimizer, step, epoch)
             return
@@ -198,17 +212,20 @@ class FlatnessMonitor:
             return
         self._optimizer = optimizer or self._optimizer
         self._steps, self._epoch = step, epoch
+        began = time.perf_counter()
         subject = prepared(self._of, model, **self._choice)
         measuring = Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
         off = measuring.absent | reasons(self._optimizer, measuring)
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
-        clock = Clock(measuring.subject.device, seconds, spent)
+        reading = time.perf_counter() - began  # batches are read for the monitor alone
+        clock = Clock(measuring.subject.device, seconds, spent + reading)
         self._keeper = Keeper(
             measuring, clock, self._book, self.schedule, self._signals, self._on_event
         )
         self._keeper.optimizer = self._optimizer
-        if not self._book.going_on:
+        self._keeper.remember(self._book.record().measurements)
+        if measured and not self._book.going_on:
             self._look(None)
 
     @contextmanager
@@ -219,7 +236,7 @@ class FlatnessMonitor:
             number: As for calling the monitor.
             epoch: Likewise.
         """
-        self._first(number, epoch)
+        self._first(number, epoch, measured=True)
         yield
         self(number, epoch=epoch)
 
@@ -252,7 +269,6 @@ class FlatnessMonitor:
         Args:
             ended: Whether it came to its end; False where it was broken off.
         """
-        self._first(1, None)
         record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
         if ended and self.active and not record.measurements and not record.failures:
             expected = None if self._keeper is None else self._keeper.expected
@@ -279,11 +295,12 @@ class FlatnessMonitor:
             self._book.again(step)
             self._steps, self._epoch = step, epoch
 
-    def _first(self, step: int | None, epoch: float | None) -> None:
+    def _first(self, step: int | None, epoch: float | None, *, measured: bool = False) -> None:
         if self._keeper is None:
             done = max(0, (step or 1) - 1)
             # What was told is the epoch after the step.
-            self.begin(step=done, epoch=0.0 if epoch is not None and not done else None)
+            before = 0.0 if epoch is not None and not done else None
+            self._begin(None, None, done, before, measured=measured)
 
     def _look(self, ended: int | None) -> None:
         if self._keeper is not None:  # in another process there is none

@@ -1,6 +1,7 @@
 """Measures where that is due, and writes down what it found or why it failed."""
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
@@ -53,6 +54,12 @@ class Keeper:
         self._book, self._schedule = book, schedule
         self._signals, self._on_event = signals, on_event
 
+    def remember(self, measurements: Sequence[Mapping[str, Any]]) -> None:
+        """Let signals see what was measured before training was taken up; none rings for it."""
+        for entry in measurements:
+            for signal in self._signals:
+                signal.look(entry["encoders"], entry["step"], entry["epoch"])
+
     def look(self, step: int, epoch: float | None, ended: int | None = None) -> None:
         """Measure if it is due.
 
@@ -75,6 +82,8 @@ class Keeper:
                 self.expected = self._safely(
                     step, epoch, "the trial of its cost", lambda: self.measuring.expected(_PRODUCTS)
                 )
+                if self.expected is None:
+                    self._charged += allowed  # the next trial waits as long
         return replace(now, expected=self.expected, spent=self._spent)
 
     @property
@@ -110,8 +119,17 @@ class Keeper:
         for signal in self._signals:
             for event in signal.look(encoders, now.step, epoch):
                 self._book.event(event)
-                if self._on_event is not None:
-                    self._on_event(event)
+                self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # training is not to end for it
+            warnings.warn(
+                f"on_event raised {type(error).__name__} at {event.text!r}: {error}", stacklevel=2
+            )
 
     def _safely(self, step: int, epoch: float | None, what: str, work: Callable[[], T]) -> T | None:
         """Return what ``work`` returns; None where it fails, which is written down."""

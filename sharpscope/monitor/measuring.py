@@ -16,6 +16,7 @@ from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracked, Tracking
 from sharpscope.operators import HessianOperator
 from sharpscope.results import CouplingResult, Outcome
+from sharpscope.streams import stream
 from sharpscope.subject import Subject
 from sharpscope.subject.losses import BatchLoss, LossSum
 
@@ -157,9 +158,9 @@ class Measuring:
         return name not in self.absent
 
     def _tracked(self, name: str, max_seconds: float | None) -> Tracked:
-        tracking = self.tracking
-        if max_seconds is not None:
-            tracking = replace(tracking, max_seconds=max_seconds)
+        # Probes of its own: shares of encoders are then shares of independent numbers.
+        own = stream(self.tracking.seed, "monitor", name).initial_seed() % 2**31
+        tracking = replace(self.tracking, max_seconds=max_seconds, seed=own)
         known = self._vectors.pop(name, None) if self.warm else None
         found = tracking(
             HessianOperator(self.subject, name),
@@ -197,6 +198,7 @@ class Measuring:
             }
         if "lambda_max" in self.measure:
             found |= {"lambda_max": tracked.largest, "residual": tracked.residual}
+            found["bound"] = tracked.bound
         return found
 
     def _coupled(self, max_seconds: float | None) -> CouplingResult:
@@ -224,8 +226,8 @@ def _add_shares(found: dict[str, dict[str, Any]]) -> None:
     """
     traces = {name: entry["trace"] for name, entry in found.items()}
     errors = {name: entry["standard_error"] or 0.0 for name, entry in found.items()}
-    if None in traces.values() or not sum(traces.values()):
-        return
+    if not all(value is not None and value > 0 for value in traces.values()):
+        return  # parts of a sum whose terms cancel are no shares
     total = sum(traces.values())
     for name, entry in found.items():
         share = traces[name] / total
@@ -275,7 +277,8 @@ def under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
 
 def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
     def computed(model: nn.Module, batch: Any) -> LossSum:
-        with torch.autocast(subject.device.type, dtype=kind):
+        # Casts that the training has cached are those of earlier weights.
+        with torch.autocast(subject.device.type, dtype=kind, cache_enabled=False):
             return loss(model, batch)
 
     return computed

@@ -73,7 +73,9 @@ class EveryEpochs(Schedule):
 
     def due(self, now: Now) -> bool:
         """Return whether such an epoch has just ended."""
-        return now.step == 0 or (now.epoch is not None and now.epoch % self.epochs == 0)
+        if now.epoch is None:
+            return now.step == 0
+        return now.epoch % self.epochs == 0
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class LogSpaced(Schedule):
     factor: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.factor > 1:
+        if not 1 < self.factor < math.inf:
             raise MisuseError(f"when='log:{self.factor:g}' needs a factor above 1")
 
     def due(self, now: Now) -> bool:

@@ -182,7 +182,7 @@ class Stability(Signal):
             value, limit = entry.get("lambda_max"), entry.get("threshold")
             if value is None or limit is None:
                 continue
-            bound = abs(value) * (entry.get("residual") or 0.0)
+            bound = _bound(entry)
             if name in self._ringing:
                 if value + bound < 0.9 * limit:
                     self._ringing.discard(name)
@@ -208,9 +208,15 @@ def usual_signals() -> tuple[Signal, ...]:
     return (Imbalance(), Sharpening(), Stability())
 
 
+def _bound(entry: Mapping[str, Any]) -> float:
+    """Return how far from ``lambda_max`` an eigenvalue may lie."""
+    bound = entry.get("bound")
+    return abs(entry["lambda_max"]) * (entry.get("residual") or 0.0) if bound is None else bound
+
+
 def _relative(entry: Mapping[str, Any], of: str) -> float:
     """Return the relative standard error of a number of an encoder."""
     if of == "lambda_max":
-        return float(entry.get("residual") or 0.0) / _SURE
+        return _bound(entry) / abs(entry[of]) / _SURE
     trace, error = entry.get("trace"), entry.get("standard_error")
     return abs(error / trace) if trace and error is not None else 0.0

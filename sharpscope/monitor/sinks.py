@@ -79,7 +79,10 @@ class JSONLines(Sink):
         # nothing waits in a buffer when the process dies.
         place = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(place, as_line(line))
+            before, text = os.fstat(place).st_size, as_line(line)
+            if os.write(place, text) != len(text):  # a full disk: no half of a line is left
+                os.ftruncate(place, before)
+                raise OSError("the disk took a part of the line")
         finally:
             os.close(place)
 

@@ -45,7 +45,7 @@ def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
         return "the optimizer does not step all of its parameters"
     found = {_of_group(group) for group in groups}
     if len(found) > 1:
-        return "its parameters have different learning rates"
+        return "its parameters have different learning rates or weight decays"
     value = found.pop()
     return "its learning rate is 0" if value is None else value
 

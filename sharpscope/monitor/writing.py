@@ -114,7 +114,10 @@ class Book:
         if self._lines and ended:
             self._add(line)
         for sink in self._sinks:
-            sink.close()
+            try:
+                sink.close()
+            except Exception as error:
+                self._lost(sink, error)
         return self.record()
 
     def record(self) -> MonitorRecord:
@@ -136,11 +139,14 @@ class Book:
                 sink.write(line)
             except Exception as error:
                 self._sinks.remove(sink)
-                where = getattr(sink, "path", None) or type(sink).__name__
-                warnings.warn(
-                    f"the monitor writes no more to {where}: {type(error).__name__}: {error}",
-                    stacklevel=2,
-                )
+                self._lost(sink, error)
+
+    @staticmethod
+    def _lost(sink: Sink, error: Exception) -> None:
+        where = getattr(sink, "path", None) or type(sink).__name__
+        warnings.warn(
+            f"the monitor writes no more to {where}: {type(error).__name__}: {error}", stacklevel=2
+        )
 
 
 def beginning(

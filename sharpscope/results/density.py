@@ -54,10 +54,10 @@ class DensityResult(Result):
     data_error: float | None
     negative: float | None
     negative_error: float | None
-    negative_bounds: tuple[float, float] | None
+    negative_bounds: tuple[float, float] | None = None
     near_zero: float | None
     near_zero_error: float | None
-    near_zero_bounds: tuple[float, float] | None
+    near_zero_bounds: tuple[float, float] | None = None
 
     @property
     def advice(self) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sharpscope.checks import at_least
-from sharpscope.errors import SubjectError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.streams import stream
 from sharpscope.subject.subject import Subject
 
@@ -19,12 +19,13 @@ def fixed(subject: Subject, samples: int | None = None, *, seed: int = 0) -> Sub
 
     Args:
         subject: What is under the scope.
-        samples: Take as many batches as hold so many items at least, chosen at random where the
-            loader knows its length, its first ones otherwise; by default all.
+        samples: Take as many batches as hold so many items, if all are as long as the first one,
+            chosen at random where the loader knows its length, its first ones otherwise; by
+            default all.
         seed: Names the choice.
 
     Raises:
-        MisuseError: If ``samples`` is below 1.
+        MisuseError: If ``samples`` is below 1, or the loader's own workers are in an epoch.
         SubjectError: If the loader gives no batch or raises.
     """
     if samples is not None:
@@ -36,41 +37,47 @@ def fixed(subject: Subject, samples: int | None = None, *, seed: int = 0) -> Sub
 
 
 def _chosen(subject: Subject, samples: int | None, seed: int) -> list[Any]:
-    loader = subject.batches
-    count = len(loader) if hasattr(loader, "__len__") else None  # pyright: ignore[reportArgumentType]
-    order: dict[int, int] | None = None
-    if samples is not None and count:
-        shuffled = torch.randperm(count, generator=stream(seed, "batches")).tolist()
-        order = {number: place for place, number in enumerate(shuffled)}
-    kept: list[tuple[int, int, Any]] = []
+    loader: Any = subject.batches
+    if getattr(loader, "persistent_workers", False) and getattr(loader, "_iterator", None):
+        raise MisuseError(
+            "the subject's loader is at work (persistent_workers=True), and reading it here would "
+            "begin its epoch anew: call begin() before the loop, or give the subject its own loader"
+        )
+    kept: list[Any] = []
+    chosen: set[int] | None = None
+    there = 0
     try:
         for number, batch in enumerate(loader):
             items = subject.length(batch)
-            if samples is None or order is None:
-                kept.append((number, items, batch))
-                if samples is not None and sum(entry[1] for entry in kept) >= samples:
-                    break
-                continue
-            kept = _fewest([*kept, (number, items, batch)], order, samples)
+            if number == 0 and samples is not None:
+                chosen = _random(_length(loader), -(-samples // max(1, items)), seed)
+            if chosen is None or number in chosen:
+                kept.append(batch)
+                there += items
+            if chosen is not None and number >= max(chosen):
+                break
+            if chosen is None and samples is not None and there >= samples:
+                break
     except SubjectError:
         raise
     except Exception as error:
         raise SubjectError(f"the loader raised {type(error).__name__}: {error}") from error
     if not kept:
         raise SubjectError("the data is empty: the loader gave no batch")
-    return [batch for _, _, batch in sorted(kept, key=lambda entry: entry[0])]
+    return kept
 
 
-def _fewest(
-    kept: list[tuple[int, int, Any]], order: dict[int, int], samples: int
-) -> list[tuple[int, int, Any]]:
-    """Return the first batches in a random order that hold enough items."""
-    found: list[tuple[int, int, Any]] = []
-    there = 0
-    # A loader may give more batches than its length says: they come last.
-    for entry in sorted(kept, key=lambda one: order.get(one[0], len(order) + one[0])):
-        if there >= samples:
-            break
-        found.append(entry)
-        there += entry[1]
-    return found
+def _length(loader: Any) -> int | None:
+    """Return how many batches there are; None where the loader does not know."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
+def _random(count: int | None, wanted: int, seed: int) -> set[int] | None:
+    """Return the numbers of some batches; None where it is not known how many there are."""
+    if not count:
+        return None
+    shuffled = torch.randperm(count, generator=stream(seed, "batches"))
+    return set(shuffled[: min(wanted, count)].tolist())

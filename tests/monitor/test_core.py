@@ -48,7 +48,7 @@ def test_training_goes_on_bit_for_bit(when: Any, tmp_path: Path):
 
     def watch(model: Any, optimizer: Any) -> FlatnessMonitor:
         out = tmp_path / "run.monitor.jsonl"
-        return FlatnessMonitor(
+        found = FlatnessMonitor(
             subject(model),
             when=when,
             out=out,
@@ -56,6 +56,8 @@ def test_training_goes_on_bit_for_bit(when: Any, tmp_path: Path):
             sinks=[lambda *_, **__: 0],
             **QUICK,
         )
+        found.begin()
+        return found
 
     state, record = trained(watch)
     assert same(state, plain)
@@ -74,6 +76,8 @@ def test_the_loader_of_the_training_may_be_measured_on():
         loader = torch.utils.data.DataLoader(data, batch_size=6, shuffle=True)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         of = FlatnessMonitor(subject(model, data=loader), when=2, **QUICK) if watched else None
+        if of is not None:
+            of.begin()
         for batch in loader:
             optimizer.zero_grad()
             model.loss(batch).backward()
@@ -176,11 +180,12 @@ def test_a_block_is_a_step_and_factories_are_given_the_model():
     assert monitor.record.steps == [0, 2, 4]
     without = FlatnessMonitor(lambda: subject(model), ["lambda_max"], when=1, **QUICK)
     without(1)
-    assert without.record.steps == [0, 1]
+    assert without.record.steps == [1]  # what it was like before was not seen
 
 
 def test_epochs():
     monitor = FlatnessMonitor(subject(net()), ["lambda_max"], when="epoch:2", **QUICK)
+    monitor.begin(epoch=0.0)
     for epoch in range(1, 5):
         for step in range(1, 4):
             monitor(3 * (epoch - 1) + step, epoch=epoch - 1 + step / 3)
@@ -212,6 +217,7 @@ def test_events_are_written_and_called(tmp_path: Path):
         on_event=heard.append,
         **QUICK,
     )
+    monitor.begin()
     monitor(1)
     assert [event.step for event in heard] == [0, 1]
     assert [event["signal"] for event in monitor.record.events] == ["always"] * 2

@@ -51,7 +51,7 @@ def test_where_there_is_none_it_is_said():
     assert sam == "SAM has no threshold in terms of the Hessian alone"
     sgd = torch.optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.2}], lr=0.1)
     assert threshold(sgd, [a]) == 20.0
-    assert threshold(sgd, [a, b]) == "its parameters have different learning rates"
+    assert threshold(sgd, [a, b]) == "its parameters have different learning rates or weight decays"
     other = nn.Parameter(torch.zeros(1))
     told = "the optimizer does not step all of its parameters"
     assert threshold(sgd, [other]) == told

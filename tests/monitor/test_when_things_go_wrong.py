@@ -1,5 +1,6 @@
 """Failures, broken files, no time: the training goes on, and the file tells."""
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ import pytest
 import torch
 
 from sharpscope.errors import MisuseError
-from sharpscope.monitor import FlatnessMonitor
+from sharpscope.monitor import Event, FlatnessMonitor, Imbalance, Signal, Sink
 from sharpscope.results import load
 from sharpscope.results.monitor import read_lines
-from tests.monitor.nets import net, subject
+from tests.monitor.nets import batches, net, subject
 
 QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
 
@@ -84,6 +85,7 @@ def test_going_on_with_a_file(tmp_path: Path):
     out = tmp_path / "r.monitor.jsonl"
     model = net()
     first = FlatnessMonitor(subject(model), ["lambda_max"], when=2, out=out, **QUICK)
+    first.begin()
     for step in range(1, 8):
         first(step)
     # Killed here: no end. The checkpoint it is taken up from is that of step 4.
@@ -181,3 +183,102 @@ def test_a_place_that_fails_is_given_up(tmp_path: Path):
         warnings.simplefilter("error")
         monitor(1)
     assert monitor.record.steps == [0, 1]
+
+
+def test_hooks_and_places_that_raise_do_not_end_the_training(tmp_path: Path):
+    class Falls(Sink):
+        def write(self, line: Any) -> None: ...
+
+        def close(self) -> None:
+            raise OSError("gone")
+
+    class Always(Signal):
+        name = "always"
+
+        def look(self, encoders: Any, step: int, epoch: float | None) -> list[Event]:
+            own: dict[str, Any] = {
+                "signal": "always",
+                "modality": "ehr",
+                "value": 1.0,
+                "limit": 0.5,
+            }
+            return [Event(step=step, epoch=epoch, text="it is there", **own)]
+
+    def heard(event: Event) -> None:
+        raise KeyError("name")
+
+    monitor = FlatnessMonitor(
+        subject(net()),
+        ["lambda_max"],
+        when=1,
+        sinks=[Falls()],
+        signals=[Always()],
+        on_event=heard,
+        **QUICK,
+    )
+    with pytest.warns(UserWarning, match="on_event raised KeyError at 'it is there'"):
+        monitor(1)
+    with pytest.warns(UserWarning, match="writes no more to Falls: OSError: gone"):
+        assert monitor.close().steps == [1]
+
+
+def test_signals_that_rang_before_training_was_taken_up_do_not_ring_again(tmp_path: Path):
+    model, out = net(), tmp_path / "r.monitor.jsonl"
+    how: dict[str, Any] = {"when": 1, "measure": ["trace"], "out": out, **QUICK}
+    how["signals"] = [Imbalance(factor=1.01)]
+    first = FlatnessMonitor(subject(model), **how)
+    first.begin()
+    first(1)
+    assert len(first.record.events) == 1
+    again = FlatnessMonitor(subject(model), **how)
+    again.begin(step=1)
+    again(2)
+    assert len(again.record.events) == 1
+
+
+def test_a_line_that_the_disk_takes_in_part_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "r.monitor.jsonl"
+    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], when=1, out=out, **QUICK)
+    monitor.begin()
+    before = out.read_bytes()
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda place, text: write(place, text[:9]))
+    with pytest.warns(UserWarning, match="OSError: the disk took a part of the line"):
+        monitor(1)
+    assert out.read_bytes() == before
+
+
+def test_a_loader_at_work_is_not_begun_anew():
+    class Loader(list[Any]):
+        persistent_workers, _iterator = True, object()
+
+    busy = subject(net(), data=Loader(batches()))
+    with pytest.raises(MisuseError, match=r"loader is at work .*: call begin\(\) before the loop"):
+        FlatnessMonitor(busy, **QUICK).begin()
+
+
+def test_loaders_that_do_not_know_their_length_are_read_from_the_front():
+    class Loader:
+        def __init__(self) -> None:
+            self.given = 0
+
+        def __len__(self) -> int:
+            raise TypeError("no length")
+
+        def __iter__(self) -> Any:
+            for batch in batches(count=9):
+                self.given += 1
+                yield batch
+
+    loader = Loader()
+    monitor = FlatnessMonitor(subject(net(), data=loader), ["lambda_max"], when=1, **QUICK)
+    monitor.begin()
+    assert (loader.given, monitor.record.provenance["batches"]) == (2, 2)
+
+
+def test_closing_what_never_began_measures_nothing():
+    monitor = FlatnessMonitor(lambda model: subject(model), when=1, **QUICK)
+    with pytest.warns(UserWarning, match="the monitor measured nothing"):
+        assert monitor.close().modalities == ()
