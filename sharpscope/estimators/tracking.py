@@ -54,10 +54,11 @@ class Tracking:
 
     One basis serves both. It begins with the leading Ritz vectors of the last measurement: while
     the leading space moves slowly, they are nearly eigenvectors, a product each takes exactly what
-    Lanczos takes several to find, and residuals correct them. Where the first of them do not keep
-    their images in their space, they are stale, and what follows is Lanczos as from a random
-    start. Beside vectors from before, a larger eigenvalue is looked for from a random vector. The trace is that of ``HutchPlusPlus`` with this basis: unbiased whatever the
-    basis is, since it does not depend on the probes.
+    Lanczos takes several to find, and residuals correct them. Where they do not keep their images
+    in their space they are stale, and what follows is Lanczos as from a random start. Beside
+    vectors from before, a larger eigenvalue is looked for from a random vector. The trace is that
+    of ``HutchPlusPlus`` with this basis: unbiased whatever the basis is, since it does not depend
+    on the probes.
 
     Args:
         rtol: Standard error of the trace to reach, relative to it.
