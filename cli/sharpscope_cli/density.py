@@ -75,7 +75,9 @@ def command(
     def measure(subject: Any, modality: str, watcher: Any) -> DensityResult:
         return density(subject, modality, loss=request.loss, watcher=watcher, **settings)
 
-    told = complete(SpectralDensity, settings, operator=operator)
+    def told() -> dict[str, Any]:
+        return complete(SpectralDensity, settings, operator=operator)
+
     results = measure_all(request, measure, stem="density", bound=True, settings=told)
     drawn = draw(results, figure)
     report(request, results, lambda found: show_densities(found, quiet=request.quiet), drawn=drawn)

@@ -53,7 +53,15 @@ def command(request: Request, k: int, engine: str, operator: str) -> None:
     def check(selection: Any) -> None:
         check_k(k, selection.dim, selection.name)
 
-    native = engine == "native"
-    told = complete(TopEigenvalues, settings, operator=operator) if native else None
-    results = measure_all(request, measure, stem="eigen", bound=True, check=check, settings=told)
+    def told() -> dict[str, Any]:
+        return complete(TopEigenvalues, settings, operator=operator)
+
+    results = measure_all(
+        request,
+        measure,
+        stem="eigen",
+        bound=True,
+        check=check,
+        settings=told if engine == "native" else None,
+    )
     report(request, results, lambda found: show_eigenvalues(found, quiet=request.quiet))

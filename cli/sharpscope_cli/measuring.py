@@ -30,7 +30,7 @@ def measure_all(
     check: Callable[["Selection"], None] = lambda _: None,
     together: Callable[["Subject", Sequence[str], Watch], dict[str, Measured] | None] | None = None,
     joined: Callable[[Sequence[str]], str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Callable[[], Mapping[str, Any]] | None = None,
 ) -> list[Measured]:
     """Measure what was asked for; results go to ``--out`` one by one, so that none is lost.
 
@@ -43,8 +43,8 @@ def measure_all(
         together: Called with all modalities where none was named; returns their results, or None
             where one by one is cheaper.
         joined: Makes one name of all modalities where none was named.
-        settings: What results of this command are made with: with ``--resume`` those that are in
-            ``--out`` already are not measured again.
+        settings: Returns what results of this command are made with: with ``--resume`` those that
+            are in ``--out`` already are not measured again.
 
     Raises:
         SharpscopeError: If something cannot be read, rebuilt, measured or written.
@@ -101,13 +101,13 @@ def _there(
     tag: str,
     subject: "Subject",
     modalities: Sequence[str],
-    settings: Mapping[str, Any] | None,
+    settings: Callable[[], Mapping[str, Any]] | None,
 ) -> dict[str, Result]:
     """Return what ``--out`` holds already of a checkpoint, where that is not measured again."""
     if not request.resume or settings is None:
         return {}
     found = {
-        name: already(request, _path(request, stem, tag, name), subject, name, settings)
+        name: already(request, _path(request, stem, tag, name), subject, name, settings())
         for name in modalities
     }
     return {name: result for name, result in found.items() if result is not None}

@@ -108,6 +108,8 @@ def command(request: Request, kind: str, iterations: int | None, **given: Any) -
             **settings,
         )
 
-    told = complete(SHARPNESS[kind], {"seed": request.seed, **settings})
+    def told() -> dict[str, Any]:
+        return complete(SHARPNESS[kind], {"seed": request.seed, **settings})
+
     results = measure_all(request, measure, stem="sharpness", settings=told)
     report(request, results, lambda found: show_sharpness(found, quiet=request.quiet))

@@ -94,14 +94,15 @@ def command(
 
     default = engine == "native" and method in (None, "hutch++") and rank is None
     name = method or "hutch++"
-    told = None
-    if engine == "native":
-        told = complete(TRACE_METHODS[name], settings | how, operator=operator, method=name)
+
+    def told() -> dict[str, Any]:
+        return complete(TRACE_METHODS[name], settings | how, operator=operator, method=name)
+
     results = measure_all(
         request,
         measure,
         stem="trace",
         together=together if default else None,
-        settings=told,
+        settings=told if engine == "native" else None,
     )
     report(request, results, lambda found: show_traces(found, quiet=request.quiet))

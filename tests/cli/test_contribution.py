@@ -56,7 +56,7 @@ def test_the_figure_is_drawn_and_a_wrong_name_is_refused_before_any_work(
     assert text.endswith("Drew bars.png\n")
     assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
     line = failed("contribution", ours, "--figure", "bars.gif", code=2)
-    assert line.startswith("Error: a figure's file must end in '.pdf', '.svg', '.png', '.html', ")
+    assert line.startswith("Error: a figure's file must end in '.pdf', '.svg', '.png' or '.html'; ")
     assert line.endswith("got bars.gif\n")
     line = failed("contribution", ours, "--figure", ours / "x.png", code=2)
     assert "cannot write" in line
