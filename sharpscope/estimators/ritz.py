@@ -79,7 +79,7 @@ class RitzBasis(Krylov):
         """
         if not self.size:
             self._take()
-        elif self.used and not self.random and not self.stale:
+        elif self.used and not self.random:
             self._next, self.random = self._start(), 1
             return self._grown(meter) is not None
         else:

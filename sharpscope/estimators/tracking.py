@@ -55,8 +55,8 @@ class Tracking:
     One basis serves both. It begins with the leading Ritz vectors of the last measurement: while
     the leading space moves slowly, they are nearly eigenvectors, a product each takes exactly what
     Lanczos takes several to find, and residuals correct them. Where they do not keep their images
-    in their space they are stale, and what follows is Lanczos as from a random start. Beside
-    vectors from before, a larger eigenvalue is looked for from a random vector. The trace is that
+    in their space they are stale, and the rest of them is dropped. Beside vectors from before, a
+    larger eigenvalue is looked for from a random vector. The trace is that
     of ``HutchPlusPlus`` with this basis: unbiased whatever the basis is, since it does not depend
     on the probes.
 
@@ -149,8 +149,8 @@ class Tracking:
             top, residual = _largest(basis)
             # A residual proves an eigenvalue and not that there is none above it. From a random
             # start the largest one comes first; beside a vector from before it must be looked for.
-            begun = not basis.used or basis.stale
-            searched = begun or (basis.random >= _SEARCH and basis.reaches() <= top)
+            # A stale one may still have most of its length along one that is no longer the largest.
+            searched = not basis.used or (basis.random >= _SEARCH and basis.reaches() <= top)
             if residual <= self.eigen_rtol and searched:
                 break
         return True

@@ -142,7 +142,8 @@ def test_a_warm_start_saves_products_and_a_stale_one_costs_hardly_any():
             spent["stale"].append(tracking(far, before, trace=trace).products)
         mean = {name: np.mean(found) for name, found in spent.items()}
         assert mean["warm"] < saved * mean["cold"], (trace, mean)
-        assert mean["stale"] <= mean["afresh"] + 1.5, (trace, mean)
+        # The stale vector and the random one beside it: the search for a larger eigenvalue.
+        assert mean["stale"] <= mean["afresh"] + 2, (trace, mean)
 
 
 @pytest.mark.parametrize("trace", [False, True])
@@ -172,6 +173,22 @@ def test_an_eigenvalue_that_overtakes_is_found(
         known = Tracking(seed=seed)(matrix(before), trace=trace).vectors
         found = Tracking(seed=seed)(matrix(after), known, trace=trace)
         assert found.largest == pytest.approx(max(after), rel=0.01)
+
+
+@pytest.mark.parametrize("trace", [False, True])
+def test_a_vector_that_has_turned_half_away_hides_no_larger_eigenvalue(trace: bool):
+    draws = torch.Generator().manual_seed(4)
+    basis = torch.linalg.qr(torch.randn(600, 600, generator=draws, dtype=torch.float64))[0]
+    values = torch.linspace(-0.5, 1, 600).double()
+    values[:2] = torch.tensor([10.0, 13.0])
+    made = basis @ torch.diag(values) @ basis.T
+    operator = DenseOperator((made + made.T) / 2)
+    for degrees in (10, 20, 35, 50):
+        angle = torch.tensor(degrees / 57.3)
+        known = (angle.cos() * basis[:, 0] + angle.sin() * basis[:, 300])[None]
+        for seed in range(8):
+            found = Tracking(seed=seed)(operator, known, trace=trace)
+            assert found.largest == pytest.approx(13.0, rel=0.01)
 
 
 def test_what_is_not_asked_for_is_not_measured():
