@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sharpscope.estimators.cost import Meter
+from sharpscope.estimators.draws import Draws
 from sharpscope.estimators.growth import Growth
 from sharpscope.estimators.krylov import Krylov
 from sharpscope.estimators.probing import ProbeSettings, all_finite, draw_block
@@ -36,15 +37,22 @@ class Deflation(Growth):
         settings: Seed and distribution of the probes.
         meter: Budget and clock.
         krylov: The basis to grow; it may have vectors already.
+        draws: Which probes are drawn.
 
     Attributes:
         forms: Each batch's form ``rᵀS_b r`` under each pilot, float64 ``[batches, pilots]``.
     """
 
     def __init__(
-        self, operator: SymmetricOperator, settings: ProbeSettings, meter: Meter, krylov: Krylov
+        self,
+        operator: SymmetricOperator,
+        settings: ProbeSettings,
+        meter: Meter,
+        krylov: Krylov,
+        draws: Draws | None = None,
     ):
         super().__init__(operator, settings, meter, krylov)
+        self._draws = draws or Draws()
         self.remainders = torch.zeros(0, operator.dim, dtype=operator.dtype, device=operator.device)
         self.images = self.remainders
         self.forms = torch.zeros(0, 0, dtype=torch.float64, device=operator.device)
@@ -55,7 +63,9 @@ class Deflation(Growth):
         """Draw so many pilots, fewer where the time is short; whether all is finite."""
         while (count := len(self.remainders)) < wanted and not (count and self.meter.late):
             size = self.meter.block(wanted - count)
-            vectors = draw_block(self.operator, self.settings, count, size)
+            vectors = draw_block(
+                self.operator, self.settings, count, size, number=self._draws.number
+            )
             rest = self.without(vectors)
             products = self.meter.timed(self.operator, rest)
             if not all_finite(products):
@@ -110,7 +120,8 @@ class Deflation(Growth):
     def needed(self) -> float:
         """Return how many probes the target asks for with the basis as it is."""
         value = self.drawn().quadratic.mean().item() + math.fsum(self.krylov.alpha)
-        return expected_probes(self.spread().variance(), self.settings.rtol * abs(value))
+        plain = expected_probes(self.spread().variance(), self.settings.rtol * abs(value))
+        return self._draws.gain * plain
 
     def saved(self, size: int) -> float:
         """Return how many probes the vectors after the first ``size`` of the basis save."""

@@ -9,6 +9,7 @@ from sharpscope.checks import at_least
 from sharpscope.estimators.common import as_operator
 from sharpscope.estimators.cost import Meter, Watcher
 from sharpscope.estimators.deflation import Deflation
+from sharpscope.estimators.draws import Draws
 from sharpscope.estimators.growth import PILOTS
 from sharpscope.estimators.krylov import Krylov, going_on
 from sharpscope.estimators.probing import ProbeSettings, Probing, all_finite
@@ -74,6 +75,7 @@ class HutchPlusPlus(ProbeSettings):
         loss: str | None = None,
         watcher: Watcher | None = None,
         krylov: Krylov | None = None,
+        draws: Draws | None = None,
     ) -> TraceResult:
         """Return the trace of an operator, or of a subject's Hessian on ``modality``.
 
@@ -84,6 +86,7 @@ class HutchPlusPlus(ProbeSettings):
             watcher: Told how far the measurement is.
             krylov: A basis to go on with, such as the one of its eigenvalues, made in the same
                 session of this operator; its products are not counted again.
+            draws: Which probes are drawn and what they make, by default new ones and their mean.
         """
         operator = as_operator(target, modality, loss)
         meter = Meter(self.budget, self.max_seconds, watcher)
@@ -93,7 +96,8 @@ class HutchPlusPlus(ProbeSettings):
                 return exact_trace(operator, self, meter, method="hutch++")
             if self.rank is not None:
                 return self._sketched(operator, meter, self.rank)
-            return self._adapted(operator, meter, going_on(krylov, operator, self.seed))
+            krylov = going_on(krylov, operator, self.seed)
+            return self._adapted(operator, meter, krylov, draws or Draws())
 
     def _sketched(self, operator: SymmetricOperator, meter: Meter, rank: int) -> TraceResult:
         """Return the trace by the original algorithm."""
@@ -109,9 +113,11 @@ class HutchPlusPlus(ProbeSettings):
         outcome = probing.run() if finite else Outcome.NOT_FINITE
         return trace_result(probing, outcome, method="hutch++", deflated=basis.shape[1])
 
-    def _adapted(self, operator: SymmetricOperator, meter: Meter, krylov: Krylov) -> TraceResult:
+    def _adapted(
+        self, operator: SymmetricOperator, meter: Meter, krylov: Krylov, draws: Draws
+    ) -> TraceResult:
         """Return the trace with a basis as large as pays for itself."""
-        found = Deflation(operator, self, meter, krylov)
+        found = Deflation(operator, self, meter, krylov, draws)
         whole = krylov.size == operator.dim  # a basis that others have grown
         finite = whole or found.draw(min(PILOTS, self.probes or PILOTS, self.budget))
         finite = finite and (whole or found.adapt())
@@ -125,8 +131,10 @@ class HutchPlusPlus(ProbeSettings):
             probing = Probing(operator, self, meter, exact=exact, complete=True)
             outcome = probing.run()
         else:
-            first = math.ceil(min(found.needed(), max(2, meter.left)))
-            probing = Probing(operator, self, meter, found.without, exact, first=first)
-            probing.drawn, probing.spread = [found.drawn()], found.spread()
+            probing = draws.probing(operator, self, meter, found.without, exact)
+            probing.begin(found.drawn(), found.spread())
+            first = draws.planned(probing, found.needed())
+            probing.first = math.ceil(min(first, max(2, meter.left)))
             outcome = probing.run()
+            draws.done(probing)
         return trace_result(probing, outcome, method="hutch++", deflated=krylov.size)

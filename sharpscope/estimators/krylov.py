@@ -1,8 +1,11 @@
 """A Lanczos basis that grows by one product a step and stays orthonormal."""
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
+from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from sharpscope.errors import MisuseError
@@ -19,6 +22,7 @@ class Krylov:
     Args:
         operator: The operator A.
         seed: Names the random starts.
+        start: Where to begin instead, a unit vector ``[dim]``.
 
     Attributes:
         alpha: Diagonal, one entry a step.
@@ -29,7 +33,7 @@ class Krylov:
         weights: Weight of each batch, ``[batches]``.
     """
 
-    def __init__(self, operator: SymmetricOperator, seed: int):
+    def __init__(self, operator: SymmetricOperator, seed: int, start: Tensor | None = None):
         self.operator = operator
         self.alpha: list[float] = []
         self.beta: list[float] = []
@@ -38,7 +42,7 @@ class Krylov:
         self.weights = torch.zeros(0, device=operator.device)
         self._seed = seed
         self._rows = torch.empty(0, operator.dim, dtype=operator.dtype, device=operator.device)
-        self._next = self._start()
+        self._next = self._start() if start is None else start
 
     @property
     def size(self) -> int:
@@ -90,6 +94,15 @@ class Krylov:
             self.beta.append(beta)
             self._next = rest / beta
         return product
+
+    def ritz(self, first: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return Ritz values, ascending, their coefficients as columns, and ``‖Ax − θx‖``.
+
+        Args:
+            first: The first of the vectors that count.
+        """
+        found: Any = eigh_tridiagonal(np.array(self.alpha[first:]), np.array(self.beta[first:-1]))
+        return found[0], found[1], abs(self.beta[-1] * found[1][-1])
 
     def combine(self, coefficients: Tensor) -> Tensor:
         """Return unit vectors ``Q s`` for the columns s of ``coefficients`` ``[size, k]``."""

@@ -1,11 +1,9 @@
 """Extreme eigenvalues at both ends by Lanczos with full reorthogonalization."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
-from scipy.linalg import eigh_tridiagonal
 
 from sharpscope.checks import at_least, positive
 from sharpscope.errors import MisuseError
@@ -130,16 +128,15 @@ class TopEigenvalues:
             return False
         # The bound is that of the newest subspace: the closed ones before it are exact.
         first = max((i + 1 for i, beta in enumerate(krylov.beta) if beta == 0), default=0)
-        values, vectors = _ritz(krylov, first)
+        values, _, bounds = krylov.ritz(first)
         ends = _ends(len(values), self.k)
-        bounds = abs(krylov.beta[-1] * vectors[-1, ends])
         # Small ones by their own size, or a bound that fits the largest would span several.
-        least = _RESOLVED * abs(_ritz(krylov)[0]).max()
-        return bool((bounds <= self.rtol * np.maximum(abs(values[ends]), least)).all())
+        least = _RESOLVED * abs(krylov.ritz()[0]).max()
+        return bool((bounds[ends] <= self.rtol * np.maximum(abs(values[ends]), least)).all())
 
     def _checked(self, krylov: Krylov, meter: Meter, outcome: Outcome) -> EigenResult:
         """Return the record after one more product with each vector found."""
-        values, small = _ritz(krylov)
+        values, small, _ = krylov.ritz()
         ends = _ends(len(values), self.k)
         coefficients = torch.from_numpy(np.ascontiguousarray(small[:, ends]))
         vectors = krylov.combine(coefficients)
@@ -207,12 +204,6 @@ def check_k(k: int, dim: int, modality: str | None = None) -> None:
     if k > dim:
         whose = "rows of the operator" if modality is None else f"parameters of {modality!r}"
         raise MisuseError(f"k must be at most {dim:,}, the {whose}; got {k}")
-
-
-def _ritz(krylov: Krylov, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Return the eigenvalues (ascending) and eigenvectors of the tridiagonal matrix."""
-    found: Any = eigh_tridiagonal(np.array(krylov.alpha[first:]), np.array(krylov.beta[first:-1]))
-    return found
 
 
 def _ends(size: int, k: int) -> list[int]:

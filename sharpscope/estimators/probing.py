@@ -77,6 +77,7 @@ class Probing:
         exact: Quadratic forms that are known without probes; None for plain probes.
         complete: Whether ``exact`` is the whole trace.
         first: Probes to draw before the first look at their error.
+        number: Names the probe at each position.
         source: Draws so many probes and returns their products, for an engine that draws its own.
         drawn: Products of the blocks of probes drawn.
         spread: What the images of the probes say of the variance of their forms.
@@ -89,6 +90,7 @@ class Probing:
     exact: Products | None = None
     complete: bool = False
     first: int = INTERVAL_PROBES
+    number: Callable[[int], int] = int
     source: Callable[[int], Products] | None = None
     drawn: list[Products] = field(default_factory=list[Products])
     spread: Spread | None = None
@@ -108,9 +110,13 @@ class Probing:
                 return Outcome.COMPLETED
             found = self.trace()
             needed = self._needed(found)
-            if needed <= found.count:
+            if needed <= self.count:
                 return Outcome.CONVERGED
             goal = math.ceil(min(max(self.count + 1, needed), 2 * self.count))
+
+    def begin(self, pilots: Products, spread: Spread) -> None:
+        """Take the products of the first probes, and what their images say."""
+        self.drawn, self.spread = [pilots], spread
 
     @property
     def count(self) -> int:
@@ -183,7 +189,7 @@ class Probing:
         if self.count >= 2:
             found = self.trace()
             goal = self.settings.probes or max(INTERVAL_PROBES, self._needed(found))
-            expected = self.meter.products + max(0.0, goal - found.count)
+            expected = self.meter.products + max(0.0, goal - self.count)
             self.meter.tell(expected, value=found.value, error=found.error)
         return True
 
@@ -191,7 +197,7 @@ class Probing:
         if self.source is not None:
             source = self.source
             return self.meter.counted(size, lambda: source(size))
-        vectors = draw_block(self.operator, self.settings, self.count, size)
+        vectors = draw_block(self.operator, self.settings, self.count, size, number=self.number)
         products = self.meter.timed(self.operator, self.prepare(vectors))
         if not self.count and self.exact is None:
             self.operator.check_random(vectors, products.columns)
@@ -201,10 +207,15 @@ class Probing:
 
 
 def draw_block(
-    operator: SymmetricOperator, settings: ProbeSettings, first: int, size: int, *path: str | int
+    operator: SymmetricOperator,
+    settings: ProbeSettings,
+    first: int,
+    size: int,
+    *path: str | int,
+    number: Callable[[int], int] = int,
 ) -> Tensor:
     """Return probes ``first`` to ``first + size`` as columns ``[dim, size]``."""
-    names = range(first, first + size)
+    names = map(number, range(first, first + size))
     return torch.stack([probe(operator, settings, *path, i) for i in names], dim=1)
 
 

@@ -1,6 +1,6 @@
 """Trace and largest eigenvalue from one basis, begun with what is known from the last time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,13 +9,31 @@ from torch import Tensor
 from sharpscope.checks import at_least, positive
 from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.hutchplusplus import HutchPlusPlus
-from sharpscope.estimators.ritz import RitzBasis
-from sharpscope.estimators.statistics import expected_probes
+from sharpscope.estimators.krylov import Krylov
+from sharpscope.estimators.rotation import Panel, Seen
 from sharpscope.operators import Report, SymmetricOperator
 from sharpscope.results import Outcome, TraceResult
+from sharpscope.streams import gaussian, stream
 
-# Steps that look for a larger eigenvalue beside vectors from before.
-_SEARCH = 6
+# Steps that a larger eigenvalue than those from before is given to show itself.
+_SEARCH = 7
+# Vectors from before point where the operator still sends them, or they are stale.
+_ALIVE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What one measurement of an operator leaves for the next one.
+
+    Attributes:
+        vectors: Leading Ritz vectors as rows ``[k, dim]``, on the CPU.
+        values: Their Ritz values ``[k]``.
+        seen: Probes of the trace; None where it was exact, or not asked for.
+    """
+
+    vectors: Tensor
+    values: Tensor
+    seen: Seen | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +49,11 @@ class Tracked:
         bound: ``‖Ax − λx‖``: an eigenvalue lies so near.
         converged: Whether that is as small as was asked for.
         products: Products spent in all.
-        vectors: Leading Ritz vectors as rows ``[k, dim]``, on the CPU.
-        reused: Vectors from before that were multiplied.
-        stale: Whether vectors from before were found to say little of this operator.
+        known: What the next measurement may begin with; None where a product was not finite.
+        stale: Whether vectors from before were found to say little of this operator; None where
+            there were none, or where no basis was made.
+        matched: Probes that were drawn for the last trace too.
+        correlation: Of what they say with what they said; None where too few tell.
     """
 
     report: Report
@@ -43,22 +63,24 @@ class Tracked:
     bound: float | None
     converged: bool
     products: int
-    vectors: Tensor
-    reused: int
-    stale: bool
+    known: Known | None
+    stale: bool | None
+    matched: int
+    correlation: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
     """Estimate trace and largest eigenvalue of an operator that changes a little at a time.
 
-    One basis serves both. It begins with the leading Ritz vectors of the last measurement: while
-    the leading space moves slowly, they are nearly eigenvectors, a product each takes exactly what
-    Lanczos takes several to find, and residuals correct them. Where they do not keep their images
-    in their space they are stale, and the rest of them is dropped. Beside vectors from before, a
-    larger eigenvalue is looked for from a random vector. The trace is that
-    of ``HutchPlusPlus`` with this basis: unbiased whatever the basis is, since it does not depend
-    on the probes.
+    One Lanczos basis serves both. It starts from ``Σ |θ_i| v_i + r`` with the leading Ritz pairs of
+    the last measurement and a random r of the same length: while the leading space moves slowly,
+    that is nearly what a first product would have made of a random start. A start that has become
+    stale is as good as a random one, and a larger eigenvalue that is new shows itself from r.
+
+    The trace is that of ``HutchPlusPlus`` with this basis, unbiased whatever the basis is. Half of
+    its probes were drawn for the last trace too, see ``Rotation``: where the operator has changed
+    little, few are needed. The errors of consecutive traces are then correlated.
 
     Args:
         rtol: Standard error of the trace to reach, relative to it.
@@ -66,7 +88,7 @@ class Tracking:
         budget: Products that may be spent.
         max_seconds: Seconds that may be spent.
         keep: Vectors to keep for the next time, at most.
-        seed: Names the random draws. The same probes every time: what changes is the operator.
+        seed: Names the random draws.
 
     Raises:
         MisuseError: If a setting is out of its range.
@@ -84,7 +106,7 @@ class Tracking:
     eigen_rtol: float = 0.02
     budget: int = 400
     max_seconds: float | None = None
-    keep: int = 16
+    keep: int = 10
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -99,7 +121,7 @@ class Tracking:
     def __call__(
         self,
         operator: SymmetricOperator,
-        warm: Tensor | None = None,
+        known: Known | None = None,
         *,
         trace: bool = True,
         largest: bool = True,
@@ -108,24 +130,23 @@ class Tracking:
 
         Args:
             operator: The operator.
-            warm: ``vectors`` of the last time; None begins anew.
+            known: What the last measurement left; None begins anew.
             trace: Whether the trace is wanted.
             largest: Whether the largest eigenvalue is.
         """
-        meter = Meter(self.budget, self.max_seconds)
+        meter, panel = Meter(self.budget, self.max_seconds), Panel(known and known.seen)
+        warm = known if known is not None and len(known.vectors) else None
         with operator.session():
-            basis = RitzBasis(operator, self.seed, warm)
+            krylov = Krylov(operator, self.seed, warm and self._start(operator, warm))
             share = self.budget // 2 if trace else self.budget
-            finite = not largest or self._grow(basis, meter, share)
-            traced = self._trace(operator, basis, meter) if trace and finite else None
+            finite = not largest or self._grow(krylov, meter, share, warm is not None)
+            traced = self._trace(operator, krylov, meter, panel) if trace and finite else None
             report = operator.report()
         products = meter.products + (0 if traced is None else int(traced.matvecs))
-        none = torch.empty(0, operator.dim, dtype=operator.dtype)
-        top, residual, bound = None, None, None
         finite &= traced is None or traced.outcome is not Outcome.NOT_FINITE
+        top, residual, bound = None, None, None
         if finite and largest:
-            top, residual = _largest(basis)
-            bound = float(basis.ritz()[2][-1])
+            top, residual, bound = _largest(krylov)
         return Tracked(
             report=report,
             trace=traced,
@@ -134,72 +155,75 @@ class Tracking:
             bound=bound,
             converged=residual is not None and residual <= self.eigen_rtol,
             products=products,
-            vectors=self._kept(basis, traced) if finite and basis.size else none,
-            reused=basis.used,
-            stale=basis.stale,
+            known=self._known(krylov, panel.left, trace=trace) if finite else None,
+            stale=_stale(krylov, warm) if warm is not None and finite and krylov.size else None,
+            matched=panel.matched,
+            correlation=panel.correlation,
         )
 
-    def _grow(self, basis: RitzBasis, meter: Meter, most: int) -> bool:
+    def _start(self, operator: SymmetricOperator, known: Known) -> Tensor:
+        """Return the vector to begin with."""
+        vectors = known.vectors.to(operator.device, operator.dtype)
+        before = vectors.T @ known.values.abs().to(vectors)
+        drawn = gaussian(operator.dim, stream(self.seed, "eigen", 0))
+        drawn = drawn.to(operator.device, operator.dtype)
+        start = before / before.norm() + drawn / drawn.norm()
+        return start / start.norm()
+
+    def _grow(self, krylov: Krylov, meter: Meter, most: int, warm: bool) -> bool:
         """Grow the basis until the largest eigenvalue has converged; whether all is finite."""
-        while basis.size < basis.operator.dim and meter.products < most:
+        while krylov.size < krylov.operator.dim and meter.products < most:
             if meter.products and meter.late:
                 break
-            if not basis.step_towards_largest(meter):
+            if krylov.step(meter) is None:
                 return False
-            top, residual = _largest(basis)
             # A residual proves an eigenvalue and not that there is none above it. From a random
-            # start the largest one comes first; beside a vector from before it must be looked for.
-            # A stale one may still have most of its length along one that is no longer the largest.
-            searched = not basis.used or (basis.random >= _SEARCH and basis.reaches() <= top)
-            if residual <= self.eigen_rtol and searched:
+            # start the largest one comes first; from vectors from before it may come later.
+            searched = not warm or krylov.size >= _SEARCH
+            if _largest(krylov)[1] <= self.eigen_rtol and searched:
                 break
         return True
 
-    def _trace(self, operator: SymmetricOperator, basis: RitzBasis, meter: Meter) -> TraceResult:
+    def _trace(
+        self, operator: SymmetricOperator, krylov: Krylov, meter: Meter, panel: Panel
+    ) -> TraceResult:
         """Return the trace, with what the budget and the time leave."""
         seconds = None
         if self.max_seconds is not None:
             seconds = max(1e-3, self.max_seconds - meter.seconds)
         left = max(2, self.budget - meter.products)
         probing = HutchPlusPlus(rtol=self.rtol, budget=left, max_seconds=seconds, seed=self.seed)
-        return probing(operator, krylov=basis)
+        found = probing(operator, krylov=krylov, draws=panel)
+        if panel.matched:  # the value is not the mean of these
+            found = replace(found, terms=(), batch_parts=())
+        return found
 
-    def _kept(self, basis: RitzBasis, trace: TraceResult | None) -> Tensor:
-        if trace is None and basis.size <= _SEARCH + 2:
-            return basis.rows[:0].cpu()  # a search costs as much as beginning anew
-        if trace is None:
-            return basis.leading(
-                self._worth(basis, trace), lambda values: np.argsort(-values)
-            ).cpu()
-        return basis.leading(self._worth(basis, trace), _by_size).cpu()
-
-    def _worth(self, basis: RitzBasis, trace: TraceResult | None) -> int:
-        """Return how many vectors leave the fewest products for the next time, one at least."""
-        if trace is None:
-            return min(2, basis.size)
-        if trace.value is None or not trace.standard_error:
-            return min(self.keep, basis.size)
-        values = np.sort(np.abs(basis.ritz()[0]))[::-1]
-        squares = np.cumsum((values**2)[::-1])[::-1]  # of the vectors from each place on
-        beyond = trace.standard_error**2 * trace.probes
-        target = self.rtol * abs(trace.value)
-        most = min(self.keep, basis.size)
-        rest = [float(squares[count]) if count < basis.size else 0.0 for count in range(most + 1)]
-        costs = [
-            count + expected_probes(beyond + 2 * left, target) for count, left in enumerate(rest)
-        ]
-        return max(1, int(np.argmin(costs)))
+    def _known(self, krylov: Krylov, seen: Seen | None, *, trace: bool) -> Known:
+        # Where a first search was no longer than that beside vectors from before, those save none.
+        if not krylov.size or not (trace or krylov.size > _SEARCH + 1):
+            return Known(torch.empty(0, krylov.operator.dim), torch.empty(0), seen)
+        values, vectors, _ = krylov.ritz()
+        chosen = np.argsort(-np.abs(values), kind="stable")[: self.keep]
+        rows = krylov.combine(torch.from_numpy(np.ascontiguousarray(vectors[:, chosen]))).T
+        return Known(rows.cpu(), torch.from_numpy(values[chosen]), seen)
 
 
-def _largest(basis: RitzBasis) -> tuple[float, float]:
-    """Return the largest Ritz value and its residual relative to the largest in magnitude."""
-    values, _, residuals = basis.ritz()
-    scale = float(np.abs(values).max())
-    return float(values[-1]), float(residuals[-1]) / scale if scale else 0.0
+def _stale(krylov: Krylov, known: Known) -> bool:
+    """Whether the first image is far from the one that vectors from before would make of it.
+
+    Both without the part that the bulk of the spectrum makes, about whose center the last step of
+    Lanczos knows: it says nothing of vectors.
+    """
+    center, values = krylov.alpha[-1], known.values
+    expected = known.vectors.double().T @ ((values - center) * values.abs())
+    image = np.array([krylov.alpha[0] - center, krylov.beta[0]])[: krylov.size]
+    parts = (krylov.rows[:2].cpu().double() @ expected).numpy()
+    scale = float(np.linalg.norm(image)) * expected.norm().item()
+    return abs(float(image @ parts)) < _ALIVE * scale
 
 
-def _by_size(values: np.ndarray) -> np.ndarray:
-    """Return an order of Ritz values: the largest one, then the others by magnitude."""
-    order = np.argsort(-np.abs(values), kind="stable")
-    top = int(values.argmax())
-    return np.concatenate([[top], order[order != top]])
+def _largest(krylov: Krylov) -> tuple[float, float, float]:
+    """Return the largest Ritz value, and its residual relative to the largest and as it is."""
+    values, _, bounds = krylov.ritz()
+    scale, bound = float(np.abs(values).max()), float(bounds[-1])
+    return float(values[-1]), bound / scale if scale else 0.0, bound

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sharpscope.contribution.alignment import Alignment, alignments
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Coupling
-from sharpscope.estimators.tracking import Tracked, Tracking
+from sharpscope.estimators.tracking import Known, Tracked, Tracking
 from sharpscope.operators import HessianOperator
 from sharpscope.results import CouplingResult, Outcome
 from sharpscope.streams import stream
@@ -75,7 +75,7 @@ class Measuring:
         )
         self.absent: dict[str, str] = {}
         self.measure = tuple(name for name in measure if self._possible(name))
-        self._vectors: dict[str, Tensor] = {}
+        self._known: dict[str, Known] = {}
 
     def __call__(self, max_seconds: float | None = None) -> Measurement:
         """Return a measurement of the model as it is.
@@ -161,15 +161,15 @@ class Measuring:
         # Probes of its own: shares of encoders are then shares of independent numbers.
         own = stream(self.tracking.seed, "monitor", name).initial_seed() % 2**31
         tracking = replace(self.tracking, max_seconds=max_seconds, seed=own)
-        known = self._vectors.pop(name, None) if self.warm else None
+        known = self._known.pop(name, None) if self.warm else None
         found = tracking(
             HessianOperator(self.subject, name),
             known,
             trace="trace" in self.measure,
             largest="lambda_max" in self.measure,
         )
-        if len(found.vectors):
-            self._vectors[name] = found.vectors
+        if found.known is not None:
+            self._known[name] = found.known
         return found
 
     def _reached(self, tracked: Tracked) -> bool:
@@ -181,7 +181,6 @@ class Measuring:
         trace = tracked.trace
         found: dict[str, Any] = {
             "products": tracked.products,
-            "reused": tracked.reused,
             "stale": tracked.stale,
             "gradient_norm": tracked.report.gradient_norm,
         }
@@ -194,6 +193,8 @@ class Measuring:
                 "data_error": trace.data_error,
                 "probes": trace.probes,
                 "deflated": trace.deflated,
+                "matched": tracked.matched,
+                "correlation": tracked.correlation,
                 **trace.normalized,
             }
         if "lambda_max" in self.measure:
