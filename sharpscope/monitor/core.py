@@ -10,20 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharpscope.checks import at_least, listed, one_of, positive
-from sharpscope.errors import MisuseError
-from sharpscope.estimators import Coupling
-from sharpscope.estimators.tracking import Tracking
 from sharpscope.monitor.clock import Clock
 from sharpscope.monitor.keeping import Keeper
-from sharpscope.monitor.measuring import MEASURES, Measuring
-from sharpscope.monitor.preparing import (
-    SubjectOrFactory,
-    check_same,
-    check_source,
-    check_whole,
-    prepared,
-)
+from sharpscope.monitor.measuring import MEASURES
+from sharpscope.monitor.preparing import Plan, SubjectOrFactory, check_same
 from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
 from sharpscope.monitor.sinks import sink_of
@@ -112,29 +102,22 @@ class FlatnessMonitor:
         seed: int = 0,
         provenance: Mapping[str, Any] | None = None,
     ):
-        check_source(subject)
-        self._of, self._asked = subject, _asked(measure)
+        self._plan = Plan(
+            subject,
+            measure,
+            samples=samples,
+            rtol=rtol,
+            eigen_rtol=eigen_rtol,
+            products=products,
+            autocast=autocast,
+            warm=warm,
+            seed=seed,
+        )
         self.schedule = schedule_of(when, budget)
-        if samples is not None:
-            at_least("samples", samples, 1)
-        positive("rtol", rtol)
-        self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
-        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
-        self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
-        self._warm = warm
+        self.settings = {"when": repr(self.schedule), **self._plan.settings}
         self._optimizer = optimizer
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
-        self.settings = {
-            "when": repr(self.schedule),
-            "samples": samples,
-            "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
-            "warm": warm,
-            "rtol": rtol,
-            "eigen_rtol": eigen_rtol,
-            "products": products,
-            "seed": seed,
-        }
         # Wrong places are told before hours of training.
         self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
         self._provenance = dict(provenance or {})
@@ -205,7 +188,7 @@ class FlatnessMonitor:
             return
         if self._elsewhere:
             return
-        check_whole(self._of, model)
+        self._plan.check_whole(model)
         # Once for all: where the group is gone before the end, this one is still not the first.
         self._elsewhere = not self.active
         if self._elsewhere:
@@ -213,8 +196,7 @@ class FlatnessMonitor:
         self._optimizer = optimizer or self._optimizer
         self._steps, self._epoch = step, epoch
         began = time.perf_counter()
-        subject = prepared(self._of, model, **self._choice)
-        measuring = Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
+        measuring = self._plan.measuring(model)
         off = measuring.absent | reasons(self._optimizer, measuring)
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
@@ -305,12 +287,3 @@ class FlatnessMonitor:
     def _look(self, ended: int | None) -> None:
         if self._keeper is not None:  # in another process there is none
             self._keeper.look(self._steps, self._epoch, ended)
-
-
-def _asked(measure: Iterable[str]) -> tuple[str, ...]:
-    names = (measure,) if isinstance(measure, str) else tuple(dict.fromkeys(measure))
-    if not names:
-        raise MisuseError(f"measure must name something: {listed(MEASURES)}")
-    for name in names:
-        one_of("measure", name, MEASURES)
-    return names

@@ -1,15 +1,18 @@
-"""What a monitor measures on: a subject whose batches are read once."""
+"""What a monitor measures and how, and the subject it measures on, whose batches are read once."""
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
+from sharpscope.checks import at_least, listed, one_of, positive
 from sharpscope.errors import MisuseError
-from sharpscope.monitor.measuring import under_autocast
+from sharpscope.estimators import Coupling
+from sharpscope.estimators.tracking import Tracking
+from sharpscope.monitor.measuring import MEASURES, Measuring, under_autocast
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
 from sharpscope.subject.fixing import fixed
@@ -17,51 +20,93 @@ from sharpscope.subject.fixing import fixed
 SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
 
 
-def prepared(
-    source: SubjectOrFactory,
-    model: nn.Module | None,
-    *,
-    samples: int | None,
-    seed: int,
-    autocast: torch.dtype | None,
-) -> Subject:
-    """Return the subject, on a fixed choice of its batches and where its model is by now.
+class Plan:
+    """What will be measured and how, checked before there is a model to measure.
 
     Args:
-        source: A subject, or a function from the model to one.
-        model: What trains.
-        samples: Items of the choice at least; None takes all.
-        seed: Names the choice.
-        autocast: As for the monitor.
+        source: As for the monitor, like all others.
+        measure: Likewise.
+        samples: Likewise.
+        rtol: Likewise.
+        eigen_rtol: Likewise.
+        products: Likewise.
+        autocast: Likewise.
+        warm: Likewise.
+        seed: Likewise.
+
+    Attributes:
+        settings: All of it that is written down.
 
     Raises:
-        MisuseError: If the function returns something else.
-        SubjectError: If the loader gives no batch or raises.
+        MisuseError: If an argument is not allowed.
     """
-    subject = fixed(_subject(source, model), samples, seed=seed)
-    subject.device = measured_device(None, subject.model)
-    return subject if autocast is None else under_autocast(subject, autocast)
 
+    def __init__(
+        self,
+        source: SubjectOrFactory,
+        measure: Iterable[str],
+        *,
+        samples: int | None,
+        rtol: float,
+        eigen_rtol: float,
+        products: int,
+        autocast: torch.dtype | None,
+        warm: bool,
+        seed: int,
+    ):
+        _check_source(source)
+        self._source, self._asked, self._warm = source, _asked(measure), warm
+        if samples is not None:
+            at_least("samples", samples, 1)
+        positive("rtol", rtol)
+        self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
+        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
+        self._samples, self._seed, self._autocast = samples, seed, autocast
+        self.settings: dict[str, Any] = {
+            "samples": samples,
+            "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
+            "warm": warm,
+            "rtol": rtol,
+            "eigen_rtol": eigen_rtol,
+            "products": products,
+            "seed": seed,
+        }
 
-def check_whole(source: SubjectOrFactory, model: nn.Module | None) -> None:
-    """Raise where each process holds a part of the parameters, in every process.
+    def check_whole(self, model: nn.Module | None) -> None:
+        """Raise where each process holds a part of the parameters, in every process.
 
-    One process alone would wait for the others in its first forward pass.
+        One process alone would wait for the others in its first forward pass.
 
-    Raises:
-        MisuseError: If the parameters are spread over processes.
-    """
-    watched = source.model if isinstance(source, Subject) else model
-    tensors = sys.modules.get("torch.distributed.tensor")
-    spread = () if tensors is None else (tensors.DTensor,)
-    for name, parameter in () if watched is None else watched.named_parameters():
-        # What FullyShardedDataParallel and DeepSpeed's ZeRO-3 leave on the parameters they cut up.
-        marked = any(hasattr(parameter, mark) for mark in ("_fsdp_flattened", "ds_id"))
-        if marked or isinstance(parameter.data, spread):
-            raise MisuseError(
-                f"parameter {name!r} is spread over processes (FSDP, ZeRO-3, tensor parallel), and "
-                "the monitor measures in one: train with DDP, or measure checkpoints"
-            )
+        Raises:
+            MisuseError: If the parameters are spread over processes.
+        """
+        watched = self._source.model if isinstance(self._source, Subject) else model
+        tensors = sys.modules.get("torch.distributed.tensor")
+        spread = () if tensors is None else (tensors.DTensor,)
+        for name, parameter in () if watched is None else watched.named_parameters():
+            # What FullyShardedDataParallel and DeepSpeed's ZeRO-3 leave on what they cut up.
+            marked = any(hasattr(parameter, mark) for mark in ("_fsdp_flattened", "ds_id"))
+            if marked or isinstance(parameter.data, spread):
+                raise MisuseError(
+                    f"parameter {name!r} is spread over processes (FSDP, ZeRO-3, tensor parallel), "
+                    "and the monitor measures in one: train with DDP, or measure checkpoints"
+                )
+
+    def measuring(self, model: nn.Module | None) -> Measuring:
+        """Return what measures a model, on a fixed choice of batches and where the model is by now.
+
+        Args:
+            model: What trains.
+
+        Raises:
+            MisuseError: If the function that makes the subject returns something else.
+            SubjectError: If the loader gives no batch or raises.
+        """
+        subject = fixed(_subject(self._source, model), self._samples, seed=self._seed)
+        subject.device = measured_device(None, subject.model)
+        if self._autocast is not None:
+            subject = under_autocast(subject, self._autocast)
+        return Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
 
 
 def check_same(subject: Subject, model: nn.Module | None) -> None:
@@ -75,12 +120,7 @@ def check_same(subject: Subject, model: nn.Module | None) -> None:
         raise MisuseError("a monitor watches one model: make another monitor for another model")
 
 
-def check_source(source: Any) -> None:
-    """Raise unless it is a subject or a function.
-
-    Raises:
-        MisuseError: If it is neither.
-    """
+def _check_source(source: Any) -> None:
     if not isinstance(source, Subject) and not callable(source):
         raise MisuseError(
             "subject must be a Subject, or a function from the model to one; got "
@@ -98,3 +138,12 @@ def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:
             f"{type(found).__name__}"
         )
     return found
+
+
+def _asked(measure: Iterable[str]) -> tuple[str, ...]:
+    names = (measure,) if isinstance(measure, str) else tuple(dict.fromkeys(measure))
+    if not names:
+        raise MisuseError(f"measure must name something: {listed(MEASURES)}")
+    for name in names:
+        one_of("measure", name, MEASURES)
+    return names
