@@ -51,6 +51,7 @@ def caption_monitored(
         _gaps(records) if "share" in shown else "",
         events_told(records),
         failures_told(records),
+        *_notes(records),
         methods_of(records),
         seeds_of(records),
     )
@@ -200,6 +201,12 @@ def _threshold(records: Sequence[MonitorRecord]) -> str:
         "dashed, the stability threshold of the optimizer's steps (2/η for gradient descent with "
         "learning rate η); λ_max of an encoder bounds that of the whole model from below"
     )
+
+
+def _notes(records: Sequence[MonitorRecord]) -> dict[str, None]:
+    """Return what a reader must know of measurements, each sentence once."""
+    notes = [note for r in records for one in r.measurements for note in one.get("notes") or ()]
+    return dict.fromkeys(str(note) for note in notes)
 
 
 def _gaps(records: Sequence[MonitorRecord]) -> str:

@@ -30,16 +30,18 @@ class Clock:
     @contextmanager
     def apart(self) -> Generator[None]:
         """Count the seconds of the block as measuring, also where it raises."""
-        self._wait()
-        began = time.perf_counter()
+        began = now(self._device)
         try:
             yield
-            self._wait()
+            now(self._device)  # waits
         finally:
             took = time.perf_counter() - began
             self.spent += took
             self._here += took
 
-    def _wait(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+
+def now(device: torch.device) -> float:
+    """Return the time in seconds, once a device has done all that it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -17,7 +17,7 @@ from sharpscope.monitor.writing import Book
 T = TypeVar("T")
 # Products that an encoder is expected to need before the first measurement tells.
 _PRODUCTS = 30
-# The trial takes about as long as so many steps of training for each encoder.
+# The trial takes about as long as so many steps of training for each operator.
 _TRIAL_STEPS = 20
 _LONGER = 1.5
 
@@ -76,9 +76,8 @@ class Keeper:
         now = Now(step=step, epoch=ended, seconds=self.clock.seconds, spent=self._spent)
         allowed = self._schedule.allowance(now)
         if self.expected is None and allowed is not None and step:
-            # A trial, once what is saved up pays for it.
-            encoders = len(self.measuring.modalities)
-            if allowed >= _TRIAL_STEPS * self.clock.seconds / step * encoders:
+            trial = _TRIAL_STEPS * self.clock.seconds / step * self.measuring.parts
+            if allowed >= trial:  # once what is saved up pays for it
                 self.expected = self._safely(
                     step, epoch, "the trial of its cost", lambda: self.measuring.expected(_PRODUCTS)
                 )
@@ -99,7 +98,7 @@ class Keeper:
             self._charged += max(0.0, (self.expected or 0.0) - took)
             return
         # What was cut short by its time waits for more of it, or it would be cut short for ever.
-        self.expected = found.seconds * (_LONGER if found.cut_short else 1.0)
+        self.expected = found.seconds * (_LONGER if found.cut_short else 1.0) + found.lacking
         limits = thresholds(self.optimizer, self.measuring)
         encoders = {
             name: {**entry, "threshold": None if isinstance(limits[name], str) else limits[name]}

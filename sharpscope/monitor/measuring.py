@@ -1,6 +1,5 @@
 """One measurement of every encoder, begun with what the last one knows."""
 
-import copy
 import math
 import time
 from collections.abc import Mapping
@@ -8,19 +7,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sharpscope.contribution.alignment import Alignment, alignments
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Coupling
+from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.estimators.tracking import Tracked, Tracking
+from sharpscope.monitor.trial import seconds_of_alignment, seconds_of_products
 from sharpscope.operators import HessianOperator
 from sharpscope.results import CouplingResult, Outcome
 from sharpscope.streams import stream
 from sharpscope.subject import Subject
-from sharpscope.subject.losses import BatchLoss, LossSum
 
 MEASURES = ("trace", "lambda_max", "alignment", "coupling")
+_LEFT_OUT = "alignment of {} was left out: it takes longer than what was left of the time"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,9 @@ class Measurement:
         coupling: Share and error of each pair.
         products: Hessian-vector products, those of pairs with all encoders together.
         seconds: What it took.
-        cut_short: Whether its time ended before the errors that were asked for were reached.
+        cut_short: Whether its time ended before the errors that were asked for were reached, or
+            before γ of every encoder was taken.
+        lacking: Seconds that what was left out is expected to take.
         notes: Sentences a reader must know.
     """
 
@@ -43,6 +46,7 @@ class Measurement:
     products: int
     seconds: float
     cut_short: bool = False
+    lacking: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -58,6 +62,7 @@ class Measuring:
 
     Attributes:
         absent: Why something that was asked for cannot be measured, by its name.
+        parts: Operators that are measured.
     """
 
     def __init__(
@@ -75,10 +80,15 @@ class Measuring:
         )
         self.absent: dict[str, str] = {}
         self.measure = tuple(name for name in measure if self._possible(name))
+        self.parts = len(self.modalities) + ("coupling" in self.measure)
         self._vectors: dict[str, Tensor] = {}
+        self._aligning: dict[str, float] = {}  # seconds that γ of an encoder takes
 
     def __call__(self, max_seconds: float | None = None) -> Measurement:
         """Return a measurement of the model as it is.
+
+        γ is exact and cannot be cut short: it is taken first, and left out with a note where it
+        would take more than what is left of the time; the rest shares what remains.
 
         Args:
             max_seconds: Seconds that it may take, shared among what is still to be measured.
@@ -91,11 +101,12 @@ class Measuring:
         notes: dict[str, None] = {}
         loss, products = math.nan, 0
         pairs: CouplingResult | None = None
-        cut = False
-        parts = len(self.modalities) + ("coupling" in self.measure)
+        aligned, lacking = self._aligned(max_seconds, began)
+        notes |= dict.fromkeys(_LEFT_OUT.format(name) for name in lacking)
+        cut = bool(lacking)
         if {"trace", "lambda_max"} & set(self.measure):
             for place, name in enumerate(self.modalities):
-                tracked = self._tracked(name, _share(max_seconds, began, parts - place))
+                tracked = self._tracked(name, _share(max_seconds, began, self.parts - place))
                 loss = tracked.report.loss_value
                 products += tracked.products
                 reached = tracked.products >= self.tracking.budget or self._reached(tracked)
@@ -104,12 +115,12 @@ class Measuring:
                 found[name] |= self._numbers(tracked)
         if "trace" in self.measure:
             _add_shares(found)
-        if "alignment" in self.measure:
-            with self.subject.still():
-                for name, one in alignments(self.subject, self.modalities).items():
-                    found[name] |= _aligned(one)
+        for name, entry in aligned.items():
+            found[name] |= entry
         if "coupling" in self.measure:
             pairs = self._coupled(_share(max_seconds, began, 1))
+            late = pairs.matvecs <= self.coupling.budget - len(self.modalities)
+            cut |= max_seconds is not None and late and pairs.outcome is Outcome.BUDGET_SPENT
             products += int(pairs.matvecs)
             loss = pairs.loss_value
         if math.isnan(loss):
@@ -121,6 +132,7 @@ class Measuring:
             coupling=_pairs(pairs),
             products=products,
             cut_short=cut,
+            lacking=sum(lacking.values()),
             seconds=time.perf_counter() - began,
             notes=tuple(notes),
         )
@@ -131,18 +143,16 @@ class Measuring:
         Args:
             products: Products that each encoder is expected to need.
         """
-        batches = len(self.subject.batches)  # pyright: ignore[reportArgumentType]
         total = 0.0
-        for name in self.modalities:
-            operator = HessianOperator(self.subject.excerpt(), name)
-            vector = torch.ones(operator.dim, 1, dtype=operator.dtype, device=operator.device)
-            began = time.perf_counter()
-            with operator.session():
-                operator.products(vector)  # builds the graph
-                built = time.perf_counter()
-                operator.products(vector)
-                again = time.perf_counter()
-            total += batches * ((built - began) + products * (again - built))
+        if {"trace", "lambda_max"} & set(self.measure):
+            wanted = min(products, self.tracking.budget)
+            total += sum(seconds_of_products(self.subject, n, wanted) for n in self.modalities)
+        if "alignment" in self.measure:
+            self._aligning = {n: seconds_of_alignment(self.subject, n) for n in self.modalities}
+            total += sum(self._aligning.values())
+        if "coupling" in self.measure:
+            wanted = min(INTERVAL_PROBES * len(self.modalities), self.coupling.budget)
+            total += seconds_of_products(self.subject, "+".join(self.modalities), wanted)
         return total
 
     def _possible(self, name: str) -> bool:
@@ -156,6 +166,22 @@ class Measuring:
                     "Subject"
                 )
         return name not in self.absent
+
+    def _aligned(
+        self, max_seconds: float | None, began: float
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+        """Return γ of each encoder, and the seconds that those take for which there is no time."""
+        found: dict[str, dict[str, Any]] = {}
+        lacking: dict[str, float] = {}
+        for name in self.modalities if "alignment" in self.measure else ():
+            known, start = self._aligning.get(name, 0.0), time.perf_counter()
+            if max_seconds is not None and start - began + known > max_seconds:
+                found[name], lacking[name] = _aligned(_LEFT_OUT.format(name)), known
+                continue
+            with self.subject.still():
+                found[name] = _aligned(alignments(self.subject, [name])[name])
+            self._aligning[name] = time.perf_counter() - start
+        return found, lacking
 
     def _tracked(self, name: str, max_seconds: float | None) -> Tracked:
         # Probes of its own: shares of encoders are then shares of independent numbers.
@@ -256,32 +282,6 @@ def _pairs(found: CouplingResult | None) -> dict[str, dict[str, Any]]:
         pair: {"share": share, "error": found.share_error[pair], "outcome": str(found.outcome)}
         for pair, share in found.shares.items()
     }
-
-
-def under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
-    """Return the same subject whose losses are computed under autocast.
-
-    Args:
-        subject: What is under the scope.
-        kind: ``torch.bfloat16`` or ``torch.float16``.
-
-    Raises:
-        MisuseError: If it is neither.
-    """
-    if kind not in (torch.bfloat16, torch.float16):
-        raise MisuseError(f"autocast must be torch.bfloat16 or torch.float16; got {kind}")
-    found = copy.copy(subject)
-    found.losses = {name: _cast(loss, subject, kind) for name, loss in subject.losses.items()}
-    return found
-
-
-def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
-    def computed(model: nn.Module, batch: Any) -> LossSum:
-        # Casts that the training has cached are those of earlier weights.
-        with torch.autocast(subject.device.type, dtype=kind, cache_enabled=False):
-            return loss(model, batch)
-
-    return computed
 
 
 def reason_of(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """What a monitor measures and how, and the subject it measures on, whose batches are read once."""
 
+import copy
 import inspect
 import sys
 from collections.abc import Callable, Iterable
@@ -12,10 +13,11 @@ from sharpscope.checks import at_least, listed, one_of, positive
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracking
-from sharpscope.monitor.measuring import MEASURES, Measuring, under_autocast
+from sharpscope.monitor.measuring import MEASURES, Measuring
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
 from sharpscope.subject.fixing import fixed
+from sharpscope.subject.losses import BatchLoss, LossSum
 
 SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
 
@@ -99,13 +101,14 @@ class Plan:
             model: What trains.
 
         Raises:
-            MisuseError: If the function that makes the subject returns something else.
+            MisuseError: If the function that makes the subject returns something else, or
+                ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``.
             SubjectError: If the loader gives no batch or raises.
         """
         subject = fixed(_subject(self._source, model), self._samples, seed=self._seed)
         subject.device = measured_device(None, subject.model)
         if self._autocast is not None:
-            subject = under_autocast(subject, self._autocast)
+            subject = _under_autocast(subject, self._autocast)
         return Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
 
 
@@ -126,6 +129,24 @@ def _check_source(source: Any) -> None:
             "subject must be a Subject, or a function from the model to one; got "
             f"{type(source).__name__}"
         )
+
+
+def _under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
+    """Return the same subject whose losses are computed under autocast."""
+    if kind not in (torch.bfloat16, torch.float16):
+        raise MisuseError(f"autocast must be torch.bfloat16 or torch.float16; got {kind}")
+    found = copy.copy(subject)
+    found.losses = {name: _cast(loss, subject, kind) for name, loss in subject.losses.items()}
+    return found
+
+
+def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
+    def computed(model: nn.Module, batch: Any) -> LossSum:
+        # Casts that the training has cached are those of earlier weights.
+        with torch.autocast(subject.device.type, dtype=kind, cache_enabled=False):
+            return loss(model, batch)
+
+    return computed
 
 
 def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:

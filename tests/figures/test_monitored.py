@@ -281,3 +281,10 @@ def test_what_cannot_be_drawn():
     assert [axes.get_ylabel() for axes in alone.axes] == ["coupling\nshare"]
     with pytest.raises(MisuseError, match=r"quantity must be 'trace', .*; got 'traces'"):
         draw_flatness([bare], quantity="traces")
+
+
+def test_what_a_reader_must_know_of_measurements_is_told_once():
+    first, *rest = a_monitor().measurements
+    noted = [{**one, "notes": ["alignment of cxr was left out"]} for one in rest]
+    told = caption_of([a_monitor(measurements=(first, *noted))], "watch")
+    assert told.count("Alignment of cxr was left out.") == 1
