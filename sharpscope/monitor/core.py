@@ -251,6 +251,8 @@ class FlatnessMonitor:
         Args:
             ended: Whether it came to its end; False where it was broken off.
         """
+        if self._keeper is not None:
+            self._keeper.clock.stop()  # until training is begun again, no time of it passes
         record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
         if ended and self.active and not record.measurements and not record.failures:
             expected = None if self._keeper is None else self._keeper.expected
@@ -272,6 +274,7 @@ class FlatnessMonitor:
     ) -> None:
         """Go on where training is begun once more with the same monitor."""
         check_same(keeper.measuring.subject, model)
+        keeper.clock.start()
         keeper.optimizer = optimizer or keeper.optimizer
         if step < self._steps:
             self._book.again(step)
@@ -283,6 +286,8 @@ class FlatnessMonitor:
             # What was told is the epoch after the step.
             before = 0.0 if epoch is not None and not done else None
             self._begin(None, None, done, before, measured=measured)
+        else:
+            self._keeper.clock.start()
 
     def _look(self, ended: int | None) -> None:
         if self._keeper is not None:  # in another process there is none

@@ -161,3 +161,24 @@ def test_pairs_that_their_time_cut_short_wait_for_more_of_it(clock: Clock):
     assert not of(None).cut_short
     assert not of(1e6).cut_short
     assert of(10.0).cut_short
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_time_between_two_trainings_earns_nothing(clock: Clock, begun: bool):
+    monitor = FlatnessMonitor(watched(clock, 0.0), ["lambda_max"], budget=0.1, **HOW)
+    monitor.begin()
+    for step in range(1, 11):
+        clock.now += 5.0
+        monitor(step)
+    with pytest.warns(UserWarning, match="the monitor measured nothing"):
+        monitor.close()
+    clock.now += 1e6
+    assert monitor.seconds == 50.0
+    if begun:
+        monitor.begin()
+        clock.now += 5.0
+    monitor(1)
+    assert monitor.record.measurements == ()
+    assert monitor.seconds == (55.0 if begun else 50.0)
+    with pytest.warns(UserWarning, match="the monitor measured nothing"):
+        monitor.close()
