@@ -194,7 +194,7 @@ class FlatnessMonitor:
         if self._elsewhere:
             return
         self._optimizer = optimizer or self._optimizer
-        self._steps, self._epoch = step, epoch
+        self._steps, self._epoch = step, epoch if epoch is not None or step else 0.0
         began = time.perf_counter()
         measuring = self._plan.measuring(model)
         off = measuring.absent | reasons(self._optimizer, measuring)
@@ -218,7 +218,7 @@ class FlatnessMonitor:
             number: As for calling the monitor.
             epoch: Likewise.
         """
-        self._first(number, epoch, measured=True)
+        self._first(number, measured=True)
         yield
         self(number, epoch=epoch)
 
@@ -230,18 +230,18 @@ class FlatnessMonitor:
             epoch: Epochs so far with the share of the one that is under way, for the axes of
                 figures.
         """
-        self._first(step, epoch)
+        self._first(step)
         self._steps = self._steps + 1 if step is None else step
-        self._epoch = self._epoch if epoch is None else epoch
+        self._epoch = epoch
         self._look(None)
 
     def epoch(self, number: int) -> None:
-        """Tell that an epoch has ended.
+        """Tell that an epoch has ended, and measure where that is due; a loop need tell no steps.
 
         Args:
             number: How many there were with it, from 1.
         """
-        self._first(1, None)
+        self._first(1)
         self._epoch = float(number)
         self._look(number)
 
@@ -280,12 +280,9 @@ class FlatnessMonitor:
             self._book.again(step)
             self._steps, self._epoch = step, epoch
 
-    def _first(self, step: int | None, epoch: float | None, *, measured: bool = False) -> None:
+    def _first(self, step: int | None, *, measured: bool = False) -> None:
         if self._keeper is None:
-            done = max(0, (step or 1) - 1)
-            # What was told is the epoch after the step.
-            before = 0.0 if epoch is not None and not done else None
-            self._begin(None, None, done, before, measured=measured)
+            self._begin(None, None, max(0, (step or 1) - 1), None, measured=measured)
         else:
             self._keeper.clock.start()
 

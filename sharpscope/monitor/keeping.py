@@ -75,8 +75,10 @@ class Keeper:
     def _now(self, step: int, epoch: float | None, ended: int | None) -> Now:
         now = Now(step=step, epoch=ended, seconds=self.clock.seconds, spent=self._spent)
         allowed = self._schedule.allowance(now)
-        if self.expected is None and allowed is not None and step:
-            trial = _TRIAL_STEPS * self.clock.seconds / step * self.measuring.parts
+        # A loop that tells no steps has taken about one for each batch.
+        steps = step or self.measuring.epoch_steps * (ended or 0)
+        if self.expected is None and allowed is not None and steps:
+            trial = _TRIAL_STEPS * self.clock.seconds / steps * self.measuring.parts
             if allowed >= trial:  # once what is saved up pays for it
                 self.expected = self._safely(
                     step, epoch, "the trial of its cost", lambda: self.measuring.expected(_PRODUCTS)

@@ -59,6 +59,7 @@ class Measuring:
         tracking: How trace and λ_max are estimated.
         coupling: How pairs are.
         warm: Whether a measurement begins with the leading Ritz vectors of the last one.
+        epoch_steps: About how many steps an epoch has, where no loop tells.
 
     Attributes:
         absent: Why something that was asked for cannot be measured, by its name.
@@ -73,6 +74,7 @@ class Measuring:
         coupling: Coupling,
         *,
         warm: bool = True,
+        epoch_steps: int = 1,
     ):
         self.subject, self.tracking, self.coupling, self.warm = subject, tracking, coupling, warm
         self.modalities = tuple(
@@ -80,6 +82,7 @@ class Measuring:
         )
         self.absent: dict[str, str] = {}
         self.measure = tuple(name for name in measure if self._possible(name))
+        self.epoch_steps = epoch_steps
         self.parts = len(self.modalities) + ("coupling" in self.measure)
         self._vectors: dict[str, Tensor] = {}
         self._aligning: dict[str, float] = {}  # seconds that γ of an encoder takes

@@ -16,7 +16,7 @@ from sharpscope.estimators.tracking import Tracking
 from sharpscope.monitor.measuring import MEASURES, Measuring
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
-from sharpscope.subject.fixing import fixed
+from sharpscope.subject.fixing import fixed, length_of
 from sharpscope.subject.losses import BatchLoss, LossSum
 
 SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
@@ -105,11 +105,20 @@ class Plan:
                 ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``.
             SubjectError: If the loader gives no batch or raises.
         """
-        subject = fixed(_subject(self._source, model), self._samples, seed=self._seed)
+        whole = _subject(self._source, model)
+        subject = fixed(whole, self._samples, seed=self._seed)
+        batches = length_of(whole.batches) or length_of(subject.batches) or 1
         subject.device = measured_device(None, subject.model)
         if self._autocast is not None:
             subject = _under_autocast(subject, self._autocast)
-        return Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
+        return Measuring(
+            subject,
+            self._asked,
+            self._tracking,
+            self._coupling,
+            warm=self._warm,
+            epoch_steps=batches,
+        )
 
 
 def check_same(subject: Subject, model: nn.Module | None) -> None:

@@ -182,3 +182,40 @@ def test_time_between_two_trainings_earns_nothing(clock: Clock, begun: bool):
     assert monitor.seconds == (55.0 if begun else 50.0)
     with pytest.warns(UserWarning, match="the monitor measured nothing"):
         monitor.close()
+
+
+def test_a_loop_that_tells_epochs_alone_is_measured_under_a_budget(clock: Clock):
+    def spent(tells: str) -> Any:
+        monitor = FlatnessMonitor(watched(clock, 0.0), ["lambda_max"], budget=0.1, **HOW)
+        monitor.begin()
+        for epoch in range(1, 301):
+            for step in range(4):  # as many as the loader has batches
+                clock.now += 5.0
+                if tells == "steps":
+                    monitor(4 * (epoch - 1) + step + 1)
+            if tells == "epochs":
+                monitor.epoch(epoch)
+        return monitor
+
+    epochs, steps = spent("epochs"), spent("steps")
+    assert len(epochs.record.measurements) == len(steps.record.measurements) >= 3
+    assert set(epochs.record.steps) == {0}
+    assert epochs.record.epochs == sorted(set(epochs.record.epochs))
+    assert epochs.spent <= 0.1 * epochs.seconds
+    assert epochs.record.epochs[0] == pytest.approx(steps.record.steps[0] / 4, abs=1)
+
+
+def test_epochs_of_a_loop_that_tells_when_they_end():
+    """The measurement before the first step is one of epoch 0; within an epoch nobody tells."""
+    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], 2, **HOW)
+    for epoch in (1, 2):
+        for _ in range(3):
+            with monitor.step():
+                pass
+        monitor.epoch(epoch)
+    assert [one["epoch"] for one in monitor.record.measurements] == [0.0, None, None, None]
+    ends = FlatnessMonitor(subject(net()), ["lambda_max"], "epoch", **HOW)
+    ends.begin()
+    ends.epoch(1)
+    ends.epoch(2)
+    assert ends.record.epochs == [0.0, 1.0, 2.0]
