@@ -1,12 +1,13 @@
 """Measures where that is due, and writes down what it found or why it failed."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import torch
 
+from sharpscope.errors import MisuseError
 from sharpscope.monitor.clock import Clock
 from sharpscope.monitor.measuring import Measuring, reason_of
 from sharpscope.monitor.schedule import Now, Schedule
@@ -53,12 +54,13 @@ class Keeper:
         self._charged = 0.0
         self._book, self._schedule = book, schedule
         self._signals, self._on_event = signals, on_event
+        self._told: set[tuple[int, str]] = set()  # whose failures were told of
 
     def remember(self, measurements: Sequence[Mapping[str, Any]]) -> None:
         """Let signals see what was measured before training was taken up; none rings for it."""
         for entry in measurements:
             for signal in self._signals:
-                signal.look(entry["encoders"], entry["step"], entry["epoch"])
+                self._rung(signal, entry["encoders"], entry["step"], entry["epoch"])
 
     def look(self, step: int, epoch: float | None, ended: int | None = None) -> None:
         """Measure if it is due.
@@ -69,12 +71,12 @@ class Keeper:
             ended: Epochs that have just ended; None within one.
         """
         now = self._now(step, epoch, ended)
-        if self._schedule.due(now):
+        if self._of_user(self._schedule, "due", step, epoch, lambda: self._schedule.due(now)):
             self._measure(now, epoch)
 
     def _now(self, step: int, epoch: float | None, ended: int | None) -> Now:
         now = Now(step=step, epoch=ended, seconds=self.clock.seconds, spent=self._spent)
-        allowed = self._schedule.allowance(now)
+        allowed = self._allowance(now, epoch)
         # A loop that tells no steps has taken about one for each batch.
         steps = step or self.measuring.epoch_steps * (ended or 0)
         if self.expected is None and allowed is not None and steps:
@@ -92,7 +94,7 @@ class Keeper:
         return self.clock.spent + self._charged
 
     def _measure(self, now: Now, epoch: float | None) -> None:
-        allowed, before = self._schedule.allowance(now), self.clock.spent
+        allowed, before = self._allowance(now, epoch), self.clock.spent
         found = self._safely(now.step, epoch, "a measurement", lambda: self.measuring(allowed))
         if found is None:
             # One that fails at once is charged as a whole: the next is tried when it would be due.
@@ -118,9 +120,49 @@ class Keeper:
             }
         )
         for signal in self._signals:
-            for event in signal.look(encoders, now.step, epoch):
+            for event in self._rung(signal, encoders, now.step, epoch):
                 self._book.event(event)
                 self._tell(event)
+
+    def _allowance(self, now: Now, epoch: float | None) -> float | None:
+        """Return the seconds that a measurement may take; None where nothing limits them."""
+
+        def allowed() -> float | None:
+            found = self._schedule.allowance(now)
+            return None if found is None else float(found)
+
+        return self._of_user(self._schedule, "allowance", now.step, epoch, allowed)
+
+    def _rung(
+        self, signal: Signal, encoders: Mapping[str, Any], step: int, epoch: float | None
+    ) -> list[Event]:
+        """Return what a signal rings for."""
+
+        def rung() -> list[Event]:
+            returned: Any = signal.look(encoders, step, epoch)
+            found = list[Any](returned) if isinstance(returned, Iterable) else [returned]
+            if not all(isinstance(one, Event) for one in found):
+                raise MisuseError(f"it must return a list of Event; it returned {returned!r}")
+            return found
+
+        return self._of_user(signal, "look", step, epoch, rung) or []
+
+    def _of_user(
+        self, owner: object, name: str, step: int, epoch: float | None, work: Callable[[], T]
+    ) -> T | None:
+        """Return what a method returns that anybody may have written; None where it fails.
+
+        That is written down and warned of once, as a schedule is asked after every step.
+        """
+        try:
+            return work()
+        except Exception as error:  # training is not to end for it
+            if (id(owner), name) not in self._told:
+                self._told.add((id(owner), name))
+                reason = f"{type(owner).__name__}.{name} failed: {reason_of(error)}"
+                self._book.failure(step, epoch, reason, self.clock.spent)
+                warnings.warn(f"{reason}; this is told once", stacklevel=2)
+            return None
 
     def _tell(self, event: Event) -> None:
         if self._on_event is None:

@@ -42,7 +42,8 @@ class MonitorRecord(Record):
             where there is none), ``alignment`` γ, ``gradient_norm``, ``outcome`` and what it cost.
             Of each pair: ``share`` 2‖H_ab‖²/‖H_SS‖² and ``error``.
         events: ``step``, ``signal``, ``modality``, ``value``, ``limit`` and ``text``.
-        failures: ``step`` and ``reason`` of each measurement that failed.
+        failures: ``step`` and ``reason`` of each measurement that failed, and of the first failure
+            of a signal or a schedule.
         ended: Whether the run came to its end.
         seconds: Of measuring in all.
     """

@@ -143,7 +143,7 @@ def test_events_stand_on_their_line_in_the_row_of_their_number():
         "event: imbalance",
         "event: stability",
         "event: odd one",
-        "failed measurement",
+        "failure",
     ]
     told = caption_of([a_monitor(events=tuple(rang))], "watch")
     assert (
@@ -163,11 +163,11 @@ def test_an_event_without_its_row_stands_in_the_first():
 def test_failures_are_ticks_at_the_bottom_between_the_measurements():
     figure = draw_watch([a_monitor()])
     for axes in axes_of(figure):
-        assert [x for x, _ in points(axes, "failed measurement")] == [1.5]
+        assert [x for x, _ in points(axes, "failure")] == [1.5]
     told = caption_of([a_monitor()], "watch")
-    assert "1 measurement failed, a tick at the bottom." in told
+    assert "1 failure, a tick at the bottom." in told
     twice = a_monitor(failures=({"step": 1, "reason": "x"}, {"step": 2, "reason": "x"}))
-    assert "2 measurements failed, ticks at the bottom." in caption_of([twice], "watch")
+    assert "2 failures, ticks at the bottom." in caption_of([twice], "watch")
     assert "No measurement failed." in caption_of([a_monitor(failures=())], "watch")
 
 

@@ -98,7 +98,7 @@ def add_events(
 def add_failures(
     panel: go.Figure, records: Sequence[MonitorRecord], bottom: float, *, epochs: bool
 ) -> None:
-    """Mark measurements that failed at the bottom, with their reason under the pointer."""
+    """Mark failures at the bottom, with their reason under the pointer."""
     found = [
         (place_of(record, failure, epochs=epochs), str(failure.get("reason", "")))
         for record in records

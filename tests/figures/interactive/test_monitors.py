@@ -37,7 +37,7 @@ def test_one_run_has_a_figure_of_each_number_and_its_shares():
     assert [sum(values) for values in zip(*(one.y for one in share.data), strict=True)] == (
         pytest.approx([1.0] * 4)
     )
-    assert "Events: sharpening (star, 1). 1 measurement failed" in panels.caption
+    assert "Events: sharpening (star, 1). 1 failure" in panels.caption
 
 
 def test_events_and_failures_tell_their_words_under_the_pointer():
