@@ -33,8 +33,10 @@ def entries_of(shapes: Mapping[str, str]) -> list[str]:
     return [*map(_entry, shapes), FAILED]
 
 
-def number_of(signal: str) -> str:
-    """Return the quantity that a signal looks at."""
+def number_of(signal: str, shown: Sequence[str]) -> str:
+    """Return the quantity that a signal looks at, where these are shown."""
+    if signal == "stability" and "trained_lambda_max" in shown:
+        return "trained_lambda_max"
     return _NUMBERS.get(signal, "trace")
 
 

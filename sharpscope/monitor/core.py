@@ -44,6 +44,8 @@ class FlatnessMonitor:
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
         optimizer: What steps the model, for the threshold of stability.
+        trained: The loss that it steps along, which the threshold is of: ``fusion``, or ``total``,
+            the subject's ``L_fusion + λ Σ_m L_m``, whose λ_max is then measured as well.
         signals: What to raise the alarm for; by default imbalance between encoders, sharpening
             after flattening and λ_max above the threshold of stability.
         on_event: Called with each ``Event``, after it is written.
@@ -91,6 +93,7 @@ class FlatnessMonitor:
         sinks: Iterable[Any] = (),
         resume: bool | None = None,
         optimizer: Any = None,
+        trained: str | None = None,
         signals: Iterable[Signal] | None = None,
         on_event: Callable[[Event], Any] | None = None,
         samples: int | None = 256,
@@ -111,6 +114,7 @@ class FlatnessMonitor:
             products=products,
             autocast=autocast,
             warm=warm,
+            trained=trained,
             seed=seed,
         )
         self.schedule = schedule_of(when, budget)
@@ -198,6 +202,7 @@ class FlatnessMonitor:
         began = time.perf_counter()
         measuring = self._plan.measuring(model)
         off = measuring.absent | reasons(self._optimizer, measuring)
+        self.settings["trained"] = measuring.trained
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
         reading = time.perf_counter() - began  # batches are read for the monitor alone

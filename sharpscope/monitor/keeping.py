@@ -83,7 +83,10 @@ class Keeper:
             trial = _TRIAL_STEPS * self.clock.seconds / steps * self.measuring.parts
             if allowed >= trial:  # once what is saved up pays for it
                 self.expected = self._safely(
-                    step, epoch, "the trial of its cost", lambda: self.measuring.expected(_PRODUCTS)
+                    step,
+                    epoch,
+                    "the trial of its cost",
+                    lambda: self.measuring.expected(_PRODUCTS, self._limits()),
                 )
                 if self.expected is None:
                     self._charged += allowed  # the next trial waits as long
@@ -95,7 +98,10 @@ class Keeper:
 
     def _measure(self, now: Now, epoch: float | None) -> None:
         allowed, before = self._allowance(now, epoch), self.clock.spent
-        found = self._safely(now.step, epoch, "a measurement", lambda: self.measuring(allowed))
+        limits = self._limits()
+        found = self._safely(
+            now.step, epoch, "a measurement", lambda: self.measuring(allowed, limits)
+        )
         if found is None:
             # One that fails at once is charged as a whole: the next is tried when it would be due.
             took = self.clock.spent - before
@@ -103,9 +109,8 @@ class Keeper:
             return
         # What was cut short by its time waits for more of it, or it would be cut short for ever.
         self.expected = found.seconds * (_LONGER if found.cut_short else 1.0) + found.lacking
-        limits = thresholds(self.optimizer, self.measuring)
         encoders = {
-            name: {**entry, "threshold": None if isinstance(limits[name], str) else limits[name]}
+            name: {**entry, "threshold": limits.get(name), "trained_loss": self.measuring.trained}
             for name, entry in found.encoders.items()
         }
         self._book.measurement(
@@ -123,6 +128,11 @@ class Keeper:
             for event in self._rung(signal, encoders, now.step, epoch):
                 self._book.event(event)
                 self._tell(event)
+
+    def _limits(self) -> dict[str, float]:
+        """Return the threshold of stability of those encoders that have one."""
+        found = thresholds(self.optimizer, self.measuring)
+        return {name: limit for name, limit in found.items() if not isinstance(limit, str)}
 
     def _allowance(self, now: Now, epoch: float | None) -> float | None:
         """Return the seconds that a measurement may take; None where nothing limits them."""

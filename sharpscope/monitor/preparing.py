@@ -19,6 +19,8 @@ from sharpscope.subject.door import measured_device
 from sharpscope.subject.fixing import fixed, length_of
 from sharpscope.subject.losses import BatchLoss, LossSum
 
+# Losses that may be trained.
+TRAINED = ("fusion", "total")
 SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
 
 
@@ -34,6 +36,7 @@ class Plan:
         products: Likewise.
         autocast: Likewise.
         warm: Likewise.
+        trained: Likewise.
         seed: Likewise.
 
     Attributes:
@@ -54,6 +57,7 @@ class Plan:
         products: int,
         autocast: torch.dtype | None,
         warm: bool,
+        trained: str | None,
         seed: int,
     ):
         _check_source(source)
@@ -61,6 +65,9 @@ class Plan:
         if samples is not None:
             at_least("samples", samples, 1)
         positive("rtol", rtol)
+        if trained is not None:
+            one_of("trained", trained, TRAINED)
+        self._trained = trained
         self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
         self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
         self._samples, self._seed, self._autocast = samples, seed, autocast
@@ -68,6 +75,7 @@ class Plan:
             "samples": samples,
             "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
             "warm": warm,
+            "trained": trained,
             "rtol": rtol,
             "eigen_rtol": eigen_rtol,
             "products": products,
@@ -102,7 +110,8 @@ class Plan:
 
         Raises:
             MisuseError: If the function that makes the subject returns something else, or
-                ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``.
+                ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``,
+                or the subject has no such loss as ``trained``.
             SubjectError: If the loader gives no batch or raises.
         """
         whole = _subject(self._source, model)
@@ -118,6 +127,7 @@ class Plan:
             self._coupling,
             warm=self._warm,
             epoch_steps=batches,
+            trained=self._trained,
         )
 
 

@@ -8,15 +8,18 @@ from sharpscope.operators import HessianOperator
 from sharpscope.subject import Subject
 
 
-def seconds_of_products(subject: Subject, selection: str, products: int) -> float:
+def seconds_of_products(
+    subject: Subject, selection: str, products: int, *, loss: str = "fusion"
+) -> float:
     """Return about how many seconds so many Hessian-vector products take.
 
     Args:
         subject: On batches whose number is known.
         selection: An encoder, or several joined by ``+``.
         products: How many.
+        loss: Of which loss.
     """
-    operator = HessianOperator(subject.excerpt(), selection)
+    operator = HessianOperator(subject.excerpt(), selection, loss=loss)
     vector = torch.ones(operator.dim, 1, dtype=operator.dtype, device=operator.device)
     began = now(subject.device)
     with operator.session():

@@ -39,7 +39,9 @@ class MonitorRecord(Record):
             Of each encoder: ``trace``, ``standard_error``, ``interval``, ``share`` (of the sum of
             all traces), ``share_error``, ``per_parameter``, ``per_gradient_norm``,
             ``times_squared_norm``, ``lambda_max``, ``residual``, ``threshold`` (of stability; None
-            where there is none), ``alignment`` γ, ``gradient_norm``, ``outcome`` and what it cost.
+            where there is none), ``trained_loss`` (which the threshold is of; None where nobody
+            told), ``trained_lambda_max`` and ``trained_residual`` (where that loss is not the
+            fusion loss), ``alignment`` γ, ``gradient_norm``, ``outcome`` and what it cost.
             Of each pair: ``share`` 2‖H_ab‖²/‖H_SS‖² and ``error``.
         events: ``step``, ``signal``, ``modality``, ``value``, ``limit`` and ``text``.
         failures: ``step`` and ``reason`` of each measurement that failed, and of the first failure

@@ -14,7 +14,7 @@ from sharpscope.figures.watched import place_of
 from sharpscope.results import MonitorRecord
 from tests.figures import toy
 from tests.figures.test_over_training import band, lines
-from tests.results.makers import a_monitor
+from tests.results.makers import a_monitor, a_monitor_of_a_total
 
 EHR, CXR = [8.0, 4.0, 2.0, 5.0], [3.0, 2.5, 2.4, 2.2]
 
@@ -288,3 +288,29 @@ def test_what_a_reader_must_know_of_measurements_is_told_once():
     noted = [{**one, "notes": ["alignment of cxr was left out"]} for one in rest]
     told = caption_of([a_monitor(measurements=(first, *noted))], "watch")
     assert told.count("Alignment of cxr was left out.") == 1
+
+
+def test_a_threshold_stands_beside_the_loss_that_is_trained():
+    record = a_monitor_of_a_total()
+    figure = draw_watch([record])
+    _, top, whole = axes_of(figure)[:3]
+    assert lines(whole)["ehr"] == [9.0, 8.0, 7.0, 6.0]
+    assert lines(whole)["stability threshold"] == [2.0] * 4
+    assert "stability threshold" not in lines(top)
+    assert points(whole, "event: stability") == [(3.0, 6.0)]
+    told = caption_of([record], "watch")
+    assert "with learning rate η), whose λ_max of the loss that is trained is shown;" in told
+    assert "Residuals of λ_max are at most 0.03 of it." in told
+    both = [record, a_monitor(tag="joint")]
+    of_fusion = draw_flatness(both, quantity="lambda_max")
+    assert lines(axes_of(of_fusion)[0])["stability threshold"] == [2.0] * 4
+    assert "of runs that train the fusion loss alone" in caption_of(
+        both, "flatness", quantity="lambda_max"
+    )
+    alone = draw_flatness([record], quantity="lambda_max")
+    assert "stability threshold" not in legend(alone)
+    assert "λ_max of the fusion loss has no stability threshold where another loss is" in (
+        caption_of([record], "flatness", quantity="lambda_max")
+    )
+    whole = draw_flatness([record], quantity="trained_lambda_max")
+    assert "stability threshold" in legend(whole)

@@ -12,7 +12,7 @@ from sharpscope.operators import HessianOperator
 from tests.monitor.nets import net, subject, unimodal
 
 HOW: dict[str, Any] = {"samples": 16, "rtol": 0.5, "eigen_rtol": 0.02, "products": 24, "seed": 0}
-HALF: dict[str, Any] = {"autocast": None, "warm": True}
+HALF: dict[str, Any] = {"autocast": None, "warm": True, "trained": None}
 ALL = ("trace", "lambda_max", "alignment", "coupling")
 
 

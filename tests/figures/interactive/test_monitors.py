@@ -7,7 +7,7 @@ import pytest
 from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import look
 from tests.figures import toy
-from tests.results.makers import a_monitor, a_trace
+from tests.results.makers import a_monitor, a_monitor_of_a_total, a_trace
 
 
 def named(figure: Any, name: str) -> list[Any]:
@@ -103,3 +103,13 @@ def test_a_run_without_a_measurement_is_nothing_to_draw():
         look([a_monitor(measurements=())])
     groups = look([a_trace(), a_monitor(measurements=())])
     assert [group.title for group in groups] == ["Numbers side by side"]
+
+
+def test_a_threshold_stands_beside_the_loss_that_is_trained():
+    figures = {
+        figure.layout.title.text: figure for figure in look([a_monitor_of_a_total()])[0].figures
+    }
+    whole, top = figures["λ_max of the trained loss"], figures["λ_max"]
+    assert named(whole, "stability threshold")
+    assert named(whole, "stability")
+    assert not named(top, "stability threshold")
