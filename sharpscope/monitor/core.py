@@ -1,7 +1,6 @@
 """Flatness of every encoder while the model trains, without a trace in the training."""
 
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,16 @@ import torch
 from torch import nn
 
 from sharpscope.monitor.clock import Clock
-from sharpscope.monitor.keeping import Keeper
+from sharpscope.monitor.dominating import check_record
+from sharpscope.monitor.keeping import Keeper, warn_of_nothing
 from sharpscope.monitor.measuring import MEASURES
-from sharpscope.monitor.preparing import Plan, SubjectOrFactory, check_same
+from sharpscope.monitor.preparing import Plan, SubjectOrFactory, first_process
 from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
 from sharpscope.monitor.sinks import sink_of
 from sharpscope.monitor.stability import reasons
 from sharpscope.monitor.writing import Book, beginning
+from sharpscope.optim import Step
 from sharpscope.results import MonitorRecord
 
 
@@ -132,10 +133,7 @@ class FlatnessMonitor:
     @property
     def active(self) -> bool:
         """Whether this process measures and writes: the first of those that train together."""
-        if self._elsewhere:
-            return False
-        group = torch.distributed
-        return not (group.is_available() and group.is_initialized() and group.get_rank())
+        return not self._elsewhere and first_process()
 
     @property
     def record(self) -> MonitorRecord:
@@ -176,32 +174,31 @@ class FlatnessMonitor:
                 cannot be made; or if its parameters are spread over processes.
             SubjectError: If its loader gives no batch or raises.
         """
-        self._begin(model, optimizer, step, epoch, measured=True)
+        if self._begin(model, optimizer, step, epoch):
+            self._look(None)
 
     def _begin(
-        self,
-        model: nn.Module | None,
-        optimizer: Any,
-        step: int,
-        epoch: float | None,
-        *,
-        measured: bool,
-    ) -> None:
+        self, model: nn.Module | None, optimizer: Any, step: int, epoch: float | None
+    ) -> bool:
+        """Begin or go on; whether a measurement may be made before the first step."""
         if self._keeper is not None:
-            self._again(self._keeper, model, optimizer, step, epoch)
-            return
+            self._keeper.again(model, optimizer)
+            if step < self._steps:
+                self._book.again(step)
+                self._steps, self._epoch = step, epoch
+            return False
         if self._elsewhere:
-            return
+            return False
         self._plan.check_whole(model)
         # Once for all: where the group is gone before the end, this one is still not the first.
         self._elsewhere = not self.active
         if self._elsewhere:
-            return
-        self._optimizer = optimizer or self._optimizer
+            return False
         self._steps, self._epoch = step, epoch if epoch is not None or step else 0.0
         began = time.perf_counter()
         measuring = self._plan.measuring(model)
-        off = measuring.absent | reasons(self._optimizer, measuring)
+        optimizer = optimizer or self._optimizer
+        off = measuring.absent | reasons(optimizer, measuring)
         self.settings["trained"] = measuring.trained
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
@@ -210,32 +207,48 @@ class FlatnessMonitor:
         self._keeper = Keeper(
             measuring, clock, self._book, self.schedule, self._signals, self._on_event
         )
-        self._keeper.optimizer = self._optimizer
+        self._keeper.optimizer = optimizer
         self._keeper.remember(self._book.record().measurements)
-        if measured and not self._book.going_on:
-            self._look(None)
+        return not self._book.going_on
 
     @contextmanager
-    def step(self, number: int | None = None, *, epoch: float | None = None) -> Generator[None]:
+    def step(
+        self, number: int | None = None, *, epoch: float | None = None
+    ) -> Generator[Callable[[Step | None], None]]:
         """Count the block as one step of training, and measure after it where that is due.
 
         Args:
             number: As for calling the monitor.
             epoch: Likewise.
+
+        Yields:
+            What may be given the ``record`` of the step.
         """
         self._first(number, measured=True)
-        yield
+        yield self._note
         self(number, epoch=epoch)
 
-    def __call__(self, step: int | None = None, *, epoch: float | None = None) -> None:
+    def __call__(
+        self,
+        step: int | None = None,
+        *,
+        epoch: float | None = None,
+        record: Step | None = None,
+    ) -> None:
         """Tell that a step of the optimizer was taken, and measure where that is due.
 
         Args:
             step: How many there were with it, from 1; counted where it is left out.
             epoch: Epochs so far with the share of the one that is under way, for the axes of
                 figures.
+            record: What ``optimizer.step(...)`` of M-SAM or MASAM returned: how often each
+                modality dominated is written with the measurements and after each epoch.
+
+        Raises:
+            MisuseError: If the record is something else, or of other encoders.
         """
         self._first(step)
+        self._note(record)
         self._steps = self._steps + 1 if step is None else step
         self._epoch = epoch
         self._look(None)
@@ -257,39 +270,23 @@ class FlatnessMonitor:
             ended: Whether it came to its end; False where it was broken off.
         """
         if self._keeper is not None:
-            self._keeper.clock.stop()  # until training is begun again, no time of it passes
+            self._keeper.stop(self._steps, self._epoch)
         record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
-        if ended and self.active and not record.measurements and not record.failures:
-            expected = None if self._keeper is None else self._keeper.expected
-            needs = f", and one takes about {expected:.2g} s" if expected else ""
-            warnings.warn(
-                f"the monitor measured nothing in {self.seconds:.3g} s of training: nothing was "
-                f"due{needs}; raise budget=, or say when='epoch'",
-                stacklevel=2,
-            )
+        if ended and self.active:
+            warn_of_nothing(record, self._keeper)
         return record
-
-    def _again(
-        self,
-        keeper: Keeper,
-        model: nn.Module | None,
-        optimizer: Any,
-        step: int,
-        epoch: float | None,
-    ) -> None:
-        """Go on where training is begun once more with the same monitor."""
-        check_same(keeper.measuring.subject, model)
-        keeper.clock.start()
-        keeper.optimizer = optimizer or keeper.optimizer
-        if step < self._steps:
-            self._book.again(step)
-            self._steps, self._epoch = step, epoch
 
     def _first(self, step: int | None, *, measured: bool = False) -> None:
         if self._keeper is None:
-            self._begin(None, None, max(0, (step or 1) - 1), None, measured=measured)
+            if self._begin(None, None, max(0, (step or 1) - 1), None) and measured:
+                self._look(None)
         else:
             self._keeper.clock.start()
+
+    def _note(self, record: Step | None) -> None:
+        check_record(record)
+        if self._keeper is not None and record is not None:
+            self._keeper.dominance.note(record)
 
     def _look(self, ended: int | None) -> None:
         if self._keeper is not None:  # in another process there is none

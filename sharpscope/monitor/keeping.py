@@ -6,14 +6,18 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from sharpscope.errors import MisuseError
 from sharpscope.monitor.clock import Clock
+from sharpscope.monitor.dominating import Dominance
 from sharpscope.monitor.measuring import Measuring, reason_of
+from sharpscope.monitor.preparing import check_same
 from sharpscope.monitor.schedule import Now, Schedule
 from sharpscope.monitor.signals import Event, Signal
 from sharpscope.monitor.stability import thresholds
 from sharpscope.monitor.writing import Book
+from sharpscope.results import MonitorRecord
 
 T = TypeVar("T")
 # Products that an encoder is expected to need before the first measurement tells.
@@ -36,6 +40,7 @@ class Keeper:
 
     Attributes:
         optimizer: What steps the model.
+        dominance: What steps said of each modality since it was written.
         expected: Seconds that the next measurement is expected to take; None where nothing tells.
     """
 
@@ -50,6 +55,7 @@ class Keeper:
     ):
         self.measuring, self.clock = measuring, clock
         self.optimizer: Any = None
+        self.dominance = Dominance(measuring.modalities)
         self.expected: float | None = None
         self._charged = 0.0
         self._book, self._schedule = book, schedule
@@ -71,8 +77,31 @@ class Keeper:
             ended: Epochs that have just ended; None within one.
         """
         now = self._now(step, epoch, ended)
-        if self._of_user(self._schedule, "due", step, epoch, lambda: self._schedule.due(now)):
+        due = self._of_user(self._schedule, "due", step, epoch, lambda: self._schedule.due(now))
+        if due:
             self._measure(now, epoch)
+        if due or ended is not None:
+            self._write_steps(step, epoch)
+
+    def again(self, model: nn.Module | None, optimizer: Any) -> None:
+        """Go on where training is begun once more.
+
+        Raises:
+            MisuseError: If another model trains.
+        """
+        check_same(self.measuring.subject, model)
+        self.clock.start()
+        self.optimizer = optimizer or self.optimizer
+
+    def stop(self, step: int, epoch: float | None) -> None:
+        """Write what is left: until training is begun again, no time of it passes."""
+        self._write_steps(step, epoch)
+        self.clock.stop()
+
+    def _write_steps(self, step: int, epoch: float | None) -> None:
+        said = self.dominance.taken()
+        if said:
+            self._book.steps({"step": step, "epoch": epoch, **said})
 
     def _now(self, step: int, epoch: float | None, ended: int | None) -> Now:
         now = Now(step=step, epoch=ended, seconds=self.clock.seconds, spent=self._spent)
@@ -195,3 +224,22 @@ class Keeper:
             reason = f"{what} failed: {reason_of(error)}"
             self._book.failure(step, epoch, reason, self.clock.spent)
             return None
+
+
+def warn_of_nothing(record: MonitorRecord, keeper: Keeper | None) -> None:
+    """Warn where nothing was measured though nothing failed.
+
+    Args:
+        record: Of the whole run.
+        keeper: Who kept watch; None where nobody was told to.
+    """
+    if record.measurements or record.failures:
+        return
+    expected = None if keeper is None else keeper.expected
+    needs = f", and one takes about {expected:.2g} s" if expected else ""
+    seconds = 0.0 if keeper is None else keeper.clock.seconds
+    warnings.warn(
+        f"the monitor measured nothing in {seconds:.3g} s of training: nothing was due{needs}; "
+        "raise budget=, or say when='epoch'",
+        stacklevel=3,
+    )

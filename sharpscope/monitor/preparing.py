@@ -131,6 +131,12 @@ class Plan:
         )
 
 
+def first_process() -> bool:
+    """Whether this is the first of the processes that train together, or the only one."""
+    group = torch.distributed
+    return not (group.is_available() and group.is_initialized() and group.get_rank())
+
+
 def check_same(subject: Subject, model: nn.Module | None) -> None:
     """Raise unless a model is the one that is measured.
 
