@@ -126,8 +126,9 @@ class Measuring:
         stepped = self._stepped(bounded)
         if self.trained is None and bounded and "lambda_max" in self.measure:
             notes[_UNKNOWN] = None
-        operators = [(name, "fusion") for name in self.modalities if self._tracks]
-        operators += [(name, str(self.trained)) for name in stepped]
+        # An eigenvalue alone needs the fewest products: what it leaves of its share is for traces.
+        operators = [(name, str(self.trained)) for name in stepped]
+        operators += [(name, "fusion") for name in self.modalities if self._tracks]
         left = self.parts + len(stepped)
         for place, (name, of) in enumerate(operators):
             tracked = self._tracked(name, of, _share(max_seconds, began, left - place))

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import torch
 
 from sharpscope.monitor import FlatnessMonitor, Schedule
 from sharpscope.monitor.preparing import Plan
@@ -42,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
-def watched(clock: Clock, seconds: float = 0.5) -> Any:
+def watched(clock: Clock, seconds: float = 0.5, model: Any = None) -> Any:
     """Return a subject whose unimodal losses take time."""
 
     def slow(name: str) -> Any:
@@ -52,7 +53,7 @@ def watched(clock: Clock, seconds: float = 0.5) -> Any:
 
         return loss
 
-    return subject(net(), unimodal={name: slow(name) for name in ("ehr", "cxr")})
+    return subject(model or net(), unimodal={name: slow(name) for name in ("ehr", "cxr")})
 
 
 def measuring(clock: Clock, measure: Iterable[str]) -> Any:
@@ -219,3 +220,23 @@ def test_epochs_of_a_loop_that_tells_when_they_end():
     ends.epoch(1)
     ends.epoch(2)
     assert ends.record.epochs == [0.0, 1.0, 2.0]
+
+
+def test_what_another_eigenvalue_leaves_of_its_time_is_for_the_traces(clock: Clock):
+    model = net()
+    monitor = FlatnessMonitor(
+        watched(clock, 0.0, model),
+        ["trace", "lambda_max"],
+        Given(120.0),
+        optimizer=torch.optim.SGD(model.parameters(), lr=0.1),
+        trained="total",
+        samples=16,
+        rtol=1e-3,
+        products=200,
+    )
+    monitor.begin()
+    (entry,) = monitor.record.measurements
+    assert entry["measuring_seconds"] <= 120 + 3 * 4
+    for one in entry["encoders"].values():
+        # A quarter of the time is 15 products on two batches.
+        assert one["trained_products"] < 15 < one["products"]
