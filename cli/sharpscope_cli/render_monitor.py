@@ -56,6 +56,9 @@ def table_of(record: MonitorRecord) -> list[str]:
     columns: dict[str, list[str]] = {
         "trace ± error": [_with(e, "trace", "standard_error") for e in encoders.values()],
         "λ_max": [_number(e.get("lambda_max")) for e in encoders.values()],
+        "λ_max of the\ntrained loss": [
+            _number(e.get("trained_lambda_max")) for e in encoders.values()
+        ],
         "stability\nthreshold": [_number(e.get("threshold")) for e in encoders.values()],
         "γ": [_with(e, "alignment", "alignment_error") for e in encoders.values()],
         "share": [_percent(e) for e in encoders.values()],

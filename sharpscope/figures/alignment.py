@@ -123,10 +123,10 @@ def caption_alignment(results: Sequence[Aligned]) -> str:
     )
 
 
-def _runs(records: Sequence[Aligned], modality: str) -> list[Mapping[int, Point]]:
+def _runs(records: Sequence[Aligned], modality: str) -> list[Mapping[float, Point]]:
     """Return γ of a modality by epoch: of each run, or of the checkpoints of each seed."""
-    by_seed: dict[int | None, dict[int, Point]] = {}
-    found: list[Mapping[int, Point]] = []
+    by_seed: dict[int | None, dict[float, Point]] = {}
+    found: list[Mapping[float, Point]] = []
     for record in records:
         if isinstance(record, RunRecord):
             found.append(course(record, "alignment", modality))

@@ -41,9 +41,18 @@ def along_training(axes: Any, records: Sequence[MonitorRecord], *, epochs: bool)
         axes.xaxis.set_major_formatter(FuncFormatter(_counted))
         axes.xaxis.set_minor_locator(NullLocator())
         return
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
     if not epochs:
-        axes.xaxis.set_major_formatter(FuncFormatter(_counted))
+        along_steps(axes)
+        axes.set_xlabel(label)
+        return
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+
+
+def along_steps(axes: Any) -> None:
+    """Label x as steps."""
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_formatter(FuncFormatter(_counted))
 
 
 def _counted(value: float, _place: int | None = None) -> str:

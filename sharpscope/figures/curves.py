@@ -60,15 +60,20 @@ def curve(runs: Sequence[Mapping[At, Point]]) -> Curve:
     return found
 
 
-def lacking(lines: Mapping[str, Sequence[Mapping[int, Point]]]) -> str:
-    """Return which epochs are left out of which lines, as a sentence; empty where none is."""
+def lacking(lines: Mapping[str, Sequence[Mapping[At, Point]]], word: str = "epoch") -> str:
+    """Return which places are left out of which lines, as a sentence; empty where none is.
+
+    Args:
+        lines: Runs behind each line.
+        word: What a place is.
+    """
     told: list[str] = []
     for name, runs in lines.items():
         every = {epoch for run in runs for epoch in run}
         gone = sorted(every - set(curve(runs).x)) if runs else []
         if gone:
-            word = "epoch" if len(gone) == 1 else "epochs"
-            told.append(f"{word} {', '.join(map(str, gone))} of {name}")
+            several = word if len(gone) == 1 else f"{word}s"
+            told.append(f"{several} {', '.join(f'{at:.10g}' for at in gone)} of {name}")
     return f"left out, not finite or missing in a seed: {'; '.join(told)}" if told else ""
 
 

@@ -1,4 +1,4 @@
-"""Marks of what a monitor raised the alarm for, and of measurements that failed."""
+"""Marks of what a monitor raised the alarm for, and of what failed in it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _SHAPES = {"sharpening": "*", "imbalance": "P", "stability": "X"}
 _WORDS = {"*": "star", "P": "plus", "X": "cross", "h": "hexagon", "p": "pentagon", "8": "octagon"}
 _OTHERS = "hp8"
 _BOTTOM = 0.05  # of the height of the panel
-FAILED = "failed measurement"
+FAILED = "failure"
 # What the numbers of the usual signals are of; others are marked on the trace.
 _NUMBERS = {"stability": "lambda_max", "imbalance": "trace", "sharpening": "trace"}
 
@@ -33,8 +33,10 @@ def entries_of(shapes: Mapping[str, str]) -> list[str]:
     return [*map(_entry, shapes), FAILED]
 
 
-def number_of(signal: str) -> str:
-    """Return the quantity that a signal looks at."""
+def number_of(signal: str, shown: Sequence[str]) -> str:
+    """Return the quantity that a signal looks at, where these are shown."""
+    if signal == "stability" and "trained_lambda_max" in shown:
+        return "trained_lambda_max"
     return _NUMBERS.get(signal, "trace")
 
 
@@ -66,7 +68,7 @@ def mark_events(
 
 
 def mark_failures(axes: Any, record: MonitorRecord, *, epochs: bool) -> None:
-    """Mark measurements that failed by small ticks at the bottom."""
+    """Mark failures by small ticks at the bottom."""
     at = [place_of(record, failure, epochs=epochs) for failure in record.failures]
     if at:
         axes.plot(
@@ -99,14 +101,14 @@ def events_told(records: Sequence[MonitorRecord]) -> str:
 
 
 def failures_told(records: Sequence[MonitorRecord]) -> str:
-    """Return how many measurements failed, as a sentence."""
+    """Return how many failures there were, as a sentence."""
     failed = sum(len(record.failures) for record in records)
     if not failed:
         return "no measurement failed"
     return (
-        "1 measurement failed, a tick at the bottom"
+        "1 failure, a tick at the bottom"
         if failed == 1
-        else f"{failed} measurements failed, ticks at the bottom"
+        else f"{failed} failures, ticks at the bottom"
     )
 
 

@@ -43,8 +43,8 @@ def draw_flatness(
     Args:
         records: What monitors wrote.
         width: ``column``, ``text`` or ``page``.
-        quantity: ``trace``, ``per_parameter``, ``lambda_max``, ``share``, ``alignment`` or
-            ``gradient_norm``.
+        quantity: ``trace``, ``per_parameter``, ``lambda_max``, ``trained_lambda_max``, ``share``,
+            ``alignment`` or ``gradient_norm``.
 
     Raises:
         MisuseError: If a run has no measurement yet, or none of this quantity.
@@ -77,8 +77,8 @@ def draw_flatness(
         along_training(place, records, epochs=epochs)
     every = [line for found in lines.values() for line, _ in found]
     values = [value for line in every for value in line.values]
-    if quantity == "lambda_max":
-        values += _draw_thresholds(dict(zip(modalities, axes, strict=True)), groups, epochs=epochs)
+    places = dict(zip(modalities, axes, strict=True))
+    values += _draw_thresholds(places, groups, quantity, epochs=epochs)
     keep_range(axes, quantity, every, values)
     axes[0].set_ylabel(WATCHED[quantity].label)
     legend(figure, axes, [*groups, THRESHOLD, *entries_of(shapes)])
@@ -122,18 +122,24 @@ def draw_threshold(axes: Any, at: Sequence[float], values: Sequence[float], colo
 
 
 def _draw_thresholds(
-    axes: Mapping[str, Any], groups: Mapping[str, Sequence[MonitorRecord]], *, epochs: bool
+    axes: Mapping[str, Any],
+    groups: Mapping[str, Sequence[MonitorRecord]],
+    quantity: str,
+    *,
+    epochs: bool,
 ) -> list[float]:
     """Draw the threshold of each run, once where they agree, and return all values."""
     values: list[float] = []
     for modality, place in axes.items():
         found = {
-            name: list(dict.fromkeys(thresholds(one, modality, epochs=epochs) for one in own))
+            name: list(
+                dict.fromkeys(thresholds(one, modality, quantity, epochs=epochs) for one in own)
+            )
             for name, own in groups.items()
         }
         alike = len({one[1][-1] for several in found.values() for one in several if one[1]}) == 1
         for name, several in found.items():
-            for at, level in several:
+            for at, level in filter(all, several):  # those that there are
                 color = "black" if alike else color_of(name, list(groups))
                 draw_threshold(place, at, level, color)
                 values += level

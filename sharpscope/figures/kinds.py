@@ -56,8 +56,8 @@ KINDS: Mapping[str, Kind] = {
     "dominance": Kind(
         draw=dominance.draw_dominance,
         caption=dominance.caption_dominance,
-        schemas=_RUN,
-        needs="training runs of masam or msam",
+        schemas=(*_RUN, *MONITORS),
+        needs="training runs of masam or msam, or monitors that were told of their steps",
         check=dominance.check_recorded,
     ),
     "alignment": Kind(
@@ -173,7 +173,7 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 # What a record draws where no kind is named: the first of these that fits.
-USUAL = ("density", "contours", "profiles", "contribution", "bars", "dominance", "watch")
+USUAL = ("density", "contours", "profiles", "contribution", "bars", "watch", "dominance")
 
 
 def draw(results: Sequence[Record], kind: str | None = None, **how: Any) -> Figure:

@@ -14,11 +14,13 @@ from sharpscope.figures.captions import (
 )
 from sharpscope.figures.events import events_told, failures_told
 from sharpscope.figures.naming import named
-from sharpscope.figures.watched import WATCHED, by_epoch, lines_of, modalities_of
+from sharpscope.figures.watched import WATCHED, bounded, by_epoch, lines_of, modalities_of
 from sharpscope.results import MonitorRecord
 
 # ``EverySteps(steps=100)``, or ``steps:100``.
 _SCHEDULE = re.compile(r"(?P<name>[A-Za-z]+)(?:\((?:\w+=)?|:)?(?P<number>[\d.]+)?\)?")
+# λ_max, and the residual of it.
+_TOPS = {"lambda_max": "residual", "trained_lambda_max": "trained_residual"}
 # What the errors of other numbers are over.
 _ERRORS = {
     "share": "of shares over probes",
@@ -46,11 +48,12 @@ def caption_monitored(
         what,
         _measured(records),
         *_bands(records, [name for name in shown if name not in bare]),
-        _residual(records) if "lambda_max" in shown else "",
-        _threshold(records) if "lambda_max" in shown else "",
+        _residual(records, [name for name in shown if name in _TOPS]),
+        _threshold(records, shown) if set(_TOPS) & set(shown) else "",
         _gaps(records) if "share" in shown else "",
         events_told(records),
         failures_told(records),
+        *_notes(records),
         methods_of(records),
         seeds_of(records),
     )
@@ -170,18 +173,19 @@ def _own_bands(records: Sequence[MonitorRecord], shown: Sequence[str]) -> str:
     return "; ".join(told)
 
 
-def _residual(records: Sequence[MonitorRecord]) -> str:
+def _residual(records: Sequence[MonitorRecord], shown: Sequence[str]) -> str:
     found = [
         float(value)
         for record in records
         for name in record.modalities
-        for value in record.course(name, "residual")
+        for what in shown
+        for value in record.course(name, _TOPS[what])
         if value is not None
     ]
     return f"residuals of λ_max are at most {max(found):.2g} of it" if found else ""
 
 
-def _threshold(records: Sequence[MonitorRecord]) -> str:
+def _threshold(records: Sequence[MonitorRecord], shown: Sequence[str]) -> str:
     there = any(
         value is not None
         for record in records
@@ -196,10 +200,23 @@ def _threshold(records: Sequence[MonitorRecord]) -> str:
             if what.startswith("threshold")
         )
         return f"no stability threshold{f': {reasons}' if reasons else ' is known'}"
+    whole = [record for record in records if bounded(record) == "trained_lambda_max"]
+    if "trained_lambda_max" not in shown and len(whole) == len(records):
+        return "λ_max of the fusion loss has no stability threshold where another loss is trained"
+    of = "whose λ_max of the loss that is trained is shown" if whole else ""
+    if whole and "trained_lambda_max" not in shown:
+        of = "of runs that train the fusion loss alone"
     return (
         "dashed, the stability threshold of the optimizer's steps (2/η for gradient descent with "
-        "learning rate η); λ_max of an encoder bounds that of the whole model from below"
+        f"learning rate η){f', {of}' if of else ''}; λ_max of an encoder bounds that of the whole "
+        "model from below"
     )
+
+
+def _notes(records: Sequence[MonitorRecord]) -> dict[str, None]:
+    """Return what a reader must know of measurements, each sentence once."""
+    notes = [note for r in records for one in r.measurements for note in one.get("notes") or ()]
+    return dict.fromkeys(str(note) for note in notes)
 
 
 def _gaps(records: Sequence[MonitorRecord]) -> str:
@@ -213,5 +230,6 @@ def _gaps(records: Sequence[MonitorRecord]) -> str:
 
 
 WORDS = {name: watched.label.partition(" (")[0] for name, watched in WATCHED.items()} | {
-    "lambda_max": "λ_max"
+    "lambda_max": "λ_max",
+    "trained_lambda_max": "λ_max of the trained loss",
 }

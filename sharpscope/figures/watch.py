@@ -22,6 +22,7 @@ from sharpscope.figures.monitor_captions import caption_monitored
 from sharpscope.figures.panels import check_drawable, legend
 from sharpscope.figures.style import WIDTHS, color_of, looks
 from sharpscope.figures.watched import (
+    bounded,
     by_epoch,
     check_watched,
     lines_of,
@@ -38,6 +39,7 @@ _MARKED = 40  # markers on a line as wide as the figure
 _LABELS = {
     "trace": "trace\n(loss / parameter²)",
     "lambda_max": "λ$_\\mathrm{max}$\n(loss / parameter²)",
+    "trained_lambda_max": "λ$_\\mathrm{max}$ of the\ntrained loss",
     "share": "share of\nthe trace",
     "alignment": "alignment γ\n(cosine)",
     "coupling": "coupling\nshare",
@@ -49,8 +51,9 @@ _APART = 0.13  # between the names of two shares, in heights of the panel
 def draw_watch(records: Sequence[MonitorRecord], *, width: str = "text") -> Figure:
     """Return what a monitor measured of one run: a row for each number, encoders overlaid.
 
-    Trace, λ_max with the threshold of stability, the share of the trace, alignment γ and the
-    coupling of pairs; rows without data are left out, and events are marked on their encoder.
+    Trace, λ_max, the threshold of stability beside λ_max of the loss that is trained, the share of
+    the trace, alignment γ and the coupling of pairs. Rows without data are left out; events are
+    marked on their encoder.
 
     Args:
         records: One run.
@@ -99,6 +102,7 @@ def caption_watch(records: Sequence[MonitorRecord]) -> str:
     shown = [quantity for quantity in measured(records) if quantity in _LABELS]
     told = ["the trace with its share of the sum over encoders"] if "trace" in shown else []
     told += ["λ_max"] if "lambda_max" in shown else []
+    told += ["λ_max of the loss that is trained"] if "trained_lambda_max" in shown else []
     if "alignment" in shown:
         told.append("γ (cosine of the gradients of an encoder's own loss and of the fusion loss)")
     if pairs_of(record, epochs=False):
@@ -122,7 +126,7 @@ def check_single(records: Sequence[MonitorRecord]) -> None:
 
 def _row_of(event: Mapping[str, Any], rows: Sequence[str]) -> str:
     """Return the row that an event stands in: of its number, or the first where that is not."""
-    number = number_of(str(event["signal"]))
+    number = number_of(str(event["signal"]), rows)
     return number if number in rows else rows[0]
 
 
@@ -136,8 +140,8 @@ def _lines(axes: Any, record: MonitorRecord, what: str, *, epochs: bool) -> dict
     for name, line in lines.items():
         draw_curve(axes, line, name, record.modalities, most=_most(axes))
     values = [value for line in lines.values() for value in line.values]
-    if what == "lambda_max":
-        levels = {name: thresholds(record, name, epochs=epochs) for name in lines}
+    if what == bounded(record):
+        levels = {name: thresholds(record, name, what, epochs=epochs) for name in lines}
         alike = len(set(levels.values())) == 1
         for name, (at, level) in levels.items():
             if at:

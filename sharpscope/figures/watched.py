@@ -25,6 +25,7 @@ WATCHED: Mapping[str, Watched] = {
     "trace": Watched("trace (loss / parameter²)", error="standard_error"),
     "per_parameter": Watched("trace / parameter"),
     "lambda_max": Watched("λ$_\\mathrm{max}$ (loss / parameter²)"),
+    "trained_lambda_max": Watched("λ$_\\mathrm{max}$ of the trained loss (loss / parameter²)"),
     "share": Watched("share of the trace", (0.0, 1.0), "share_error"),
     "alignment": Watched("alignment γ (cosine)", (-1.0, 1.0), "alignment_error"),
     "gradient_norm": Watched("gradient norm (loss / parameter)"),
@@ -137,10 +138,21 @@ def lines_of(
     return [(_bounded(curve([p for p, _ in own]), quantity), [r for _, r in own]) for own in groups]
 
 
+def bounded(record: MonitorRecord) -> str:
+    """Return the number that the threshold of a run bounds: λ_max of the loss that is trained."""
+    known = record.settings.get("trained") in (None, "fusion")
+    return "lambda_max" if known else "trained_lambda_max"
+
+
 def thresholds(
-    record: MonitorRecord, modality: str, *, epochs: bool
+    record: MonitorRecord, modality: str, quantity: str, *, epochs: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return x and the threshold of stability there; empty where the optimizer has none."""
+    """Return x and the threshold of stability there.
+
+    Empty where the optimizer has none, or where it does not bound this quantity of the run.
+    """
+    if quantity != bounded(record):
+        return (), ()
     at = record.epochs if epochs else record.steps
     found = [
         (float(x), float(value))

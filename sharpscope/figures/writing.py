@@ -8,7 +8,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import look
 from sharpscope.figures.kinds import draw, kind_of
 from sharpscope.figures.saving import PAPER, check_format, save_figure
-from sharpscope.results import LandscapeResult, Record, Result
+from sharpscope.results import LandscapeResult, MonitorRecord, Record, Result
 from sharpscope.results.grids import GRIDS, export_grid
 
 # Kinds of print that a page shows as well.
@@ -60,9 +60,12 @@ def _check_page(records: Sequence[Record], kind: str) -> None:
         MisuseError: If it does not, or these records do not make one.
     """
     kind_of(records, kind)
-    # A page tells contributions as bars, of each checkpoint by itself.
+    # A page tells contributions as bars, of each checkpoint by itself, and of what monitors wrote
+    # the flatness.
     measured = any(isinstance(record, Result) for record in records)
-    if kind not in PAGES or (kind == "alignment" and measured):
+    watched = any(isinstance(record, MonitorRecord) for record in records)
+    apart = (kind == "alignment" and measured) or (kind == "dominance" and watched)
+    if kind not in PAGES or apart:
         raise MisuseError(
             f"a page has no figure of kind {kind!r}: write .pdf, .svg or .png, or leave the kind "
             "out for what a page shows of these results"

@@ -1,7 +1,6 @@
 """Flatness of every encoder while the model trains, without a trace in the training."""
 
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,25 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from sharpscope.checks import at_least, listed, one_of, positive
-from sharpscope.errors import MisuseError
-from sharpscope.estimators import Coupling
-from sharpscope.estimators.tracking import Tracking
 from sharpscope.monitor.clock import Clock
-from sharpscope.monitor.keeping import Keeper
-from sharpscope.monitor.measuring import MEASURES, Measuring
-from sharpscope.monitor.preparing import (
-    SubjectOrFactory,
-    check_same,
-    check_source,
-    check_whole,
-    prepared,
-)
+from sharpscope.monitor.dominating import check_record
+from sharpscope.monitor.keeping import Keeper, warn_of_nothing
+from sharpscope.monitor.measuring import MEASURES
+from sharpscope.monitor.preparing import Plan, SubjectOrFactory, first_process
 from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
 from sharpscope.monitor.sinks import sink_of
 from sharpscope.monitor.stability import reasons
 from sharpscope.monitor.writing import Book, beginning
+from sharpscope.optim import Step
 from sharpscope.results import MonitorRecord
 
 
@@ -54,6 +45,8 @@ class FlatnessMonitor:
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
         optimizer: What steps the model, for the threshold of stability.
+        trained: The loss that it steps along, which the threshold is of: ``fusion``, or ``total``,
+            the subject's ``L_fusion + λ Σ_m L_m``, whose λ_max is then measured as well.
         signals: What to raise the alarm for; by default imbalance between encoders, sharpening
             after flattening and λ_max above the threshold of stability.
         on_event: Called with each ``Event``, after it is written.
@@ -101,6 +94,7 @@ class FlatnessMonitor:
         sinks: Iterable[Any] = (),
         resume: bool | None = None,
         optimizer: Any = None,
+        trained: str | None = None,
         signals: Iterable[Signal] | None = None,
         on_event: Callable[[Event], Any] | None = None,
         samples: int | None = 256,
@@ -112,29 +106,23 @@ class FlatnessMonitor:
         seed: int = 0,
         provenance: Mapping[str, Any] | None = None,
     ):
-        check_source(subject)
-        self._of, self._asked = subject, _asked(measure)
+        self._plan = Plan(
+            subject,
+            measure,
+            samples=samples,
+            rtol=rtol,
+            eigen_rtol=eigen_rtol,
+            products=products,
+            autocast=autocast,
+            warm=warm,
+            trained=trained,
+            seed=seed,
+        )
         self.schedule = schedule_of(when, budget)
-        if samples is not None:
-            at_least("samples", samples, 1)
-        positive("rtol", rtol)
-        self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
-        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
-        self._choice: dict[str, Any] = {"samples": samples, "seed": seed, "autocast": autocast}
-        self._warm = warm
+        self.settings = {"when": repr(self.schedule), **self._plan.settings}
         self._optimizer = optimizer
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
-        self.settings = {
-            "when": repr(self.schedule),
-            "samples": samples,
-            "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
-            "warm": warm,
-            "rtol": rtol,
-            "eigen_rtol": eigen_rtol,
-            "products": products,
-            "seed": seed,
-        }
         # Wrong places are told before hours of training.
         self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
         self._provenance = dict(provenance or {})
@@ -145,10 +133,7 @@ class FlatnessMonitor:
     @property
     def active(self) -> bool:
         """Whether this process measures and writes: the first of those that train together."""
-        if self._elsewhere:
-            return False
-        group = torch.distributed
-        return not (group.is_available() and group.is_initialized() and group.get_rank())
+        return not self._elsewhere and first_process()
 
     @property
     def record(self) -> MonitorRecord:
@@ -189,33 +174,32 @@ class FlatnessMonitor:
                 cannot be made; or if its parameters are spread over processes.
             SubjectError: If its loader gives no batch or raises.
         """
-        self._begin(model, optimizer, step, epoch, measured=True)
+        if self._begin(model, optimizer, step, epoch):
+            self._look(None)
 
     def _begin(
-        self,
-        model: nn.Module | None,
-        optimizer: Any,
-        step: int,
-        epoch: float | None,
-        *,
-        measured: bool,
-    ) -> None:
+        self, model: nn.Module | None, optimizer: Any, step: int, epoch: float | None
+    ) -> bool:
+        """Begin or go on; whether a measurement may be made before the first step."""
         if self._keeper is not None:
-            self._again(self._keeper, model, optimizer, step, epoch)
-            return
+            self._keeper.again(model, optimizer)
+            if step < self._steps:
+                self._book.again(step)
+                self._steps, self._epoch = step, epoch
+            return False
         if self._elsewhere:
-            return
-        check_whole(self._of, model)
+            return False
+        self._plan.check_whole(model)
         # Once for all: where the group is gone before the end, this one is still not the first.
         self._elsewhere = not self.active
         if self._elsewhere:
-            return
-        self._optimizer = optimizer or self._optimizer
-        self._steps, self._epoch = step, epoch
+            return False
+        self._steps, self._epoch = step, epoch if epoch is not None or step else 0.0
         began = time.perf_counter()
-        subject = prepared(self._of, model, **self._choice)
-        measuring = Measuring(subject, self._asked, self._tracking, self._coupling, warm=self._warm)
-        off = measuring.absent | reasons(self._optimizer, measuring)
+        measuring = self._plan.measuring(model)
+        optimizer = optimizer or self._optimizer
+        off = measuring.absent | reasons(optimizer, measuring)
+        self.settings["trained"] = measuring.trained
         first = beginning(measuring, self.settings, self._provenance, off)
         seconds, spent = self._book.open(step, first)
         reading = time.perf_counter() - began  # batches are read for the monitor alone
@@ -223,43 +207,59 @@ class FlatnessMonitor:
         self._keeper = Keeper(
             measuring, clock, self._book, self.schedule, self._signals, self._on_event
         )
-        self._keeper.optimizer = self._optimizer
+        self._keeper.optimizer = optimizer
         self._keeper.remember(self._book.record().measurements)
-        if measured and not self._book.going_on:
-            self._look(None)
+        return not self._book.going_on
 
     @contextmanager
-    def step(self, number: int | None = None, *, epoch: float | None = None) -> Generator[None]:
+    def step(
+        self, number: int | None = None, *, epoch: float | None = None
+    ) -> Generator[Callable[[Step | None], None]]:
         """Count the block as one step of training, and measure after it where that is due.
 
         Args:
             number: As for calling the monitor.
             epoch: Likewise.
+
+        Yields:
+            What may be given the ``record`` of the step.
         """
-        self._first(number, epoch, measured=True)
-        yield
+        self._first(number, measured=True)
+        yield self._note
         self(number, epoch=epoch)
 
-    def __call__(self, step: int | None = None, *, epoch: float | None = None) -> None:
+    def __call__(
+        self,
+        step: int | None = None,
+        *,
+        epoch: float | None = None,
+        record: Step | None = None,
+    ) -> None:
         """Tell that a step of the optimizer was taken, and measure where that is due.
 
         Args:
             step: How many there were with it, from 1; counted where it is left out.
             epoch: Epochs so far with the share of the one that is under way, for the axes of
                 figures.
+            record: What ``optimizer.step(...)`` of M-SAM or MASAM returned: how often each
+                modality dominated is written with the measurements and after each epoch.
+
+        Raises:
+            MisuseError: If the record is something else, or of other encoders.
         """
-        self._first(step, epoch)
+        self._first(step)
+        self._note(record)
         self._steps = self._steps + 1 if step is None else step
-        self._epoch = self._epoch if epoch is None else epoch
+        self._epoch = epoch
         self._look(None)
 
     def epoch(self, number: int) -> None:
-        """Tell that an epoch has ended.
+        """Tell that an epoch has ended, and measure where that is due; a loop need tell no steps.
 
         Args:
             number: How many there were with it, from 1.
         """
-        self._first(1, None)
+        self._first(1)
         self._epoch = float(number)
         self._look(number)
 
@@ -269,48 +269,25 @@ class FlatnessMonitor:
         Args:
             ended: Whether it came to its end; False where it was broken off.
         """
+        if self._keeper is not None:
+            self._keeper.stop(self._steps, self._epoch)
         record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
-        if ended and self.active and not record.measurements and not record.failures:
-            expected = None if self._keeper is None else self._keeper.expected
-            needs = f", and one takes about {expected:.2g} s" if expected else ""
-            warnings.warn(
-                f"the monitor measured nothing in {self.seconds:.3g} s of training: nothing was "
-                f"due{needs}; raise budget=, or say when='epoch'",
-                stacklevel=2,
-            )
+        if ended and self.active:
+            warn_of_nothing(record, self._keeper)
         return record
 
-    def _again(
-        self,
-        keeper: Keeper,
-        model: nn.Module | None,
-        optimizer: Any,
-        step: int,
-        epoch: float | None,
-    ) -> None:
-        """Go on where training is begun once more with the same monitor."""
-        check_same(keeper.measuring.subject, model)
-        keeper.optimizer = optimizer or keeper.optimizer
-        if step < self._steps:
-            self._book.again(step)
-            self._steps, self._epoch = step, epoch
-
-    def _first(self, step: int | None, epoch: float | None, *, measured: bool = False) -> None:
+    def _first(self, step: int | None, *, measured: bool = False) -> None:
         if self._keeper is None:
-            done = max(0, (step or 1) - 1)
-            # What was told is the epoch after the step.
-            before = 0.0 if epoch is not None and not done else None
-            self._begin(None, None, done, before, measured=measured)
+            if self._begin(None, None, max(0, (step or 1) - 1), None) and measured:
+                self._look(None)
+        else:
+            self._keeper.clock.start()
+
+    def _note(self, record: Step | None) -> None:
+        check_record(record)
+        if self._keeper is not None and record is not None:
+            self._keeper.dominance.note(record)
 
     def _look(self, ended: int | None) -> None:
         if self._keeper is not None:  # in another process there is none
             self._keeper.look(self._steps, self._epoch, ended)
-
-
-def _asked(measure: Iterable[str]) -> tuple[str, ...]:
-    names = (measure,) if isinstance(measure, str) else tuple(dict.fromkeys(measure))
-    if not names:
-        raise MisuseError(f"measure must name something: {listed(MEASURES)}")
-    for name in names:
-        one_of("measure", name, MEASURES)
-    return names

@@ -1,26 +1,31 @@
 """One measurement of every encoder, begun with what the last one knows."""
 
-import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 
-from sharpscope.contribution.alignment import Alignment, alignments
+from sharpscope.contribution.alignment import alignments
 from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators import Coupling
+from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.estimators.tracking import Known, Tracked, Tracking
+from sharpscope.monitor.entries import add_shares, aligned, numbers, pairs, trained_numbers
+from sharpscope.monitor.trial import seconds_of_alignment, seconds_of_products
 from sharpscope.operators import HessianOperator
 from sharpscope.results import CouplingResult, Outcome
 from sharpscope.streams import stream
 from sharpscope.subject import Subject
-from sharpscope.subject.losses import BatchLoss, LossSum
 
 MEASURES = ("trace", "lambda_max", "alignment", "coupling")
+_LEFT_OUT = "alignment of {} was left out: it takes longer than what was left of the time"
+_UNKNOWN = (
+    "λ_max is of the fusion loss, and the threshold of stability of the loss that is trained: say "
+    "trained='total' or 'fusion' to the monitor to compare the two for sure"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +38,9 @@ class Measurement:
         coupling: Share and error of each pair.
         products: Hessian-vector products, those of pairs with all encoders together.
         seconds: What it took.
-        cut_short: Whether its time ended before the errors that were asked for were reached.
+        cut_short: Whether its time ended before the errors that were asked for were reached, or
+            before γ of every encoder was taken.
+        lacking: Seconds that what was left out is expected to take.
         notes: Sentences a reader must know.
     """
 
@@ -43,6 +50,7 @@ class Measurement:
     products: int
     seconds: float
     cut_short: bool = False
+    lacking: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -55,9 +63,14 @@ class Measuring:
         tracking: How trace and λ_max are estimated.
         coupling: How pairs are.
         warm: Whether a measurement begins with the leading Ritz vectors of the last one.
+        epoch_steps: About how many steps an epoch has, where no loop tells.
+        trained: The loss that is trained; by default the fusion loss where there is no other, and
+            else unknown.
 
     Attributes:
+        trained: Likewise; None where it is unknown.
         absent: Why something that was asked for cannot be measured, by its name.
+        parts: Operators that are measured.
     """
 
     def __init__(
@@ -68,6 +81,8 @@ class Measuring:
         coupling: Coupling,
         *,
         warm: bool = True,
+        epoch_steps: int = 1,
+        trained: str | None = None,
     ):
         self.subject, self.tracking, self.coupling, self.warm = subject, tracking, coupling, warm
         self.modalities = tuple(
@@ -75,13 +90,26 @@ class Measuring:
         )
         self.absent: dict[str, str] = {}
         self.measure = tuple(name for name in measure if self._possible(name))
-        self._known: dict[str, Known] = {}
+        self.epoch_steps = epoch_steps
+        if trained is not None:
+            subject.loss(trained)  # one that it does not have is refused here
+        self.trained = "fusion" if trained is None and len(subject.losses) == 1 else trained
+        self.parts = len(self.modalities) + ("coupling" in self.measure)
+        self._known: dict[tuple[str, str], Known] = {}
+        self._aligning: dict[str, float] = {}  # seconds that γ of an encoder takes
 
-    def __call__(self, max_seconds: float | None = None) -> Measurement:
+    def __call__(
+        self, max_seconds: float | None = None, bounded: Collection[str] = ()
+    ) -> Measurement:
         """Return a measurement of the model as it is.
+
+        γ is exact and cannot be cut short: it is taken first, and left out with a note where it
+        would take more than what is left of the time; the rest shares what remains.
 
         Args:
             max_seconds: Seconds that it may take, shared among what is still to be measured.
+            bounded: Encoders whose λ_max has a threshold: that of the loss that is trained is
+                measured of them too, where it is another one than the fusion loss.
 
         Raises:
             SharpscopeError: If the model cannot be measured.
@@ -90,60 +118,80 @@ class Measuring:
         found: dict[str, dict[str, Any]] = {name: {} for name in self.modalities}
         notes: dict[str, None] = {}
         loss, products = math.nan, 0
-        pairs: CouplingResult | None = None
-        cut = False
-        parts = len(self.modalities) + ("coupling" in self.measure)
-        if {"trace", "lambda_max"} & set(self.measure):
-            for place, name in enumerate(self.modalities):
-                tracked = self._tracked(name, _share(max_seconds, began, parts - place))
+        coupled: CouplingResult | None = None
+        gammas, lacking = self._aligned(max_seconds, began)
+        notes |= dict.fromkeys(_LEFT_OUT.format(name) for name in lacking)
+        cut = bool(lacking)
+        stepped = self._stepped(bounded)
+        if self.trained is None and bounded and "lambda_max" in self.measure:
+            notes[_UNKNOWN] = None
+        # An eigenvalue alone needs the fewest products: what it leaves of its share is for traces.
+        operators = [(name, str(self.trained)) for name in stepped]
+        operators += [(name, "fusion") for name in self.modalities if self._tracks]
+        left = self.parts + len(stepped)
+        for place, (name, of) in enumerate(operators):
+            tracked = self._tracked(name, of, _share(max_seconds, began, left - place))
+            products += tracked.products
+            reached = tracked.products >= self.tracking.budget or self._reached(tracked)
+            cut |= max_seconds is not None and not reached
+            notes |= dict.fromkeys(tracked.report.notes)
+            if of == "fusion":
                 loss = tracked.report.loss_value
-                products += tracked.products
-                reached = tracked.products >= self.tracking.budget or self._reached(tracked)
-                cut |= max_seconds is not None and not reached
-                notes |= dict.fromkeys(tracked.report.notes)
-                found[name] |= self._numbers(tracked)
+                found[name] |= numbers(tracked, largest="lambda_max" in self.measure)
+            else:
+                found[name] |= trained_numbers(tracked)
         if "trace" in self.measure:
-            _add_shares(found)
-        if "alignment" in self.measure:
-            with self.subject.still():
-                for name, one in alignments(self.subject, self.modalities).items():
-                    found[name] |= _aligned(one)
+            add_shares(found)
+        for name, entry in gammas.items():
+            found[name] |= entry
         if "coupling" in self.measure:
-            pairs = self._coupled(_share(max_seconds, began, 1))
-            products += int(pairs.matvecs)
-            loss = pairs.loss_value
+            coupled = self._coupled(_share(max_seconds, began, 1))
+            late = coupled.matvecs <= self.coupling.budget - len(self.modalities)
+            cut |= max_seconds is not None and late and coupled.outcome is Outcome.BUDGET_SPENT
+            products += int(coupled.matvecs)
+            loss = coupled.loss_value
         if math.isnan(loss):
             with self.subject.still():
                 loss = self.subject.census().loss_value
         return Measurement(
             loss=loss,
             encoders=found,
-            coupling=_pairs(pairs),
+            coupling=pairs(coupled),
             products=products,
             cut_short=cut,
+            lacking=sum(lacking.values()),
             seconds=time.perf_counter() - began,
             notes=tuple(notes),
         )
 
-    def expected(self, products: int) -> float:
+    def expected(self, products: int, bounded: Collection[str] = ()) -> float:
         """Return about how many seconds a measurement takes, by a trial on the first batch.
 
         Args:
             products: Products that each encoder is expected to need.
+            bounded: As for a measurement.
         """
-        batches = len(self.subject.batches)  # pyright: ignore[reportArgumentType]
-        total = 0.0
-        for name in self.modalities:
-            operator = HessianOperator(self.subject.excerpt(), name)
-            vector = torch.ones(operator.dim, 1, dtype=operator.dtype, device=operator.device)
-            began = time.perf_counter()
-            with operator.session():
-                operator.products(vector)  # builds the graph
-                built = time.perf_counter()
-                operator.products(vector)
-                again = time.perf_counter()
-            total += batches * ((built - began) + products * (again - built))
+        total, wanted = 0.0, min(products, self.tracking.budget)
+        if self._tracks:
+            total += sum(seconds_of_products(self.subject, n, wanted) for n in self.modalities)
+        for name in self._stepped(bounded):
+            total += seconds_of_products(self.subject, name, wanted, loss=str(self.trained))
+        if "alignment" in self.measure:
+            self._aligning = {n: seconds_of_alignment(self.subject, n) for n in self.modalities}
+            total += sum(self._aligning.values())
+        if "coupling" in self.measure:
+            wanted = min(INTERVAL_PROBES * len(self.modalities), self.coupling.budget)
+            total += seconds_of_products(self.subject, "+".join(self.modalities), wanted)
         return total
+
+    @property
+    def _tracks(self) -> bool:
+        return bool({"trace", "lambda_max"} & set(self.measure))
+
+    def _stepped(self, bounded: Collection[str]) -> list[str]:
+        """Return the encoders of which λ_max of another loss than fusion is measured."""
+        other = self.trained not in (None, "fusion") and "lambda_max" in self.measure
+        return [name for name in self.modalities if name in bounded] if other else []
 
     def _possible(self, name: str) -> bool:
         if name == "coupling" and len(self.modalities) < 2:
@@ -157,50 +205,41 @@ class Measuring:
                 )
         return name not in self.absent
 
-    def _tracked(self, name: str, max_seconds: float | None) -> Tracked:
+    def _aligned(
+        self, max_seconds: float | None, began: float
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
+        """Return γ of each encoder, and the seconds that those take for which there is no time."""
+        found: dict[str, dict[str, Any]] = {}
+        lacking: dict[str, float] = {}
+        for name in self.modalities if "alignment" in self.measure else ():
+            known, start = self._aligning.get(name, 0.0), time.perf_counter()
+            if max_seconds is not None and start - began + known > max_seconds:
+                found[name], lacking[name] = aligned(_LEFT_OUT.format(name)), known
+                continue
+            with self.subject.still():
+                found[name] = aligned(alignments(self.subject, [name])[name])
+            self._aligning[name] = time.perf_counter() - start
+        return found, lacking
+
+    def _tracked(self, name: str, loss: str, max_seconds: float | None) -> Tracked:
         # Probes of its own: shares of encoders are then shares of independent numbers.
         own = stream(self.tracking.seed, "monitor", name).initial_seed() % 2**31
         tracking = replace(self.tracking, max_seconds=max_seconds, seed=own)
-        known = self._known.pop(name, None) if self.warm else None
+        known = self._known.pop((name, loss), None) if self.warm else None
         found = tracking(
-            HessianOperator(self.subject, name),
+            HessianOperator(self.subject, name, loss=loss),
             known,
-            trace="trace" in self.measure,
+            trace="trace" in self.measure and loss == "fusion",
             largest="lambda_max" in self.measure,
         )
         if found.known is not None:
-            self._known[name] = found.known
+            self._known[name, loss] = found.known
         return found
 
     def _reached(self, tracked: Tracked) -> bool:
         """Whether what was asked for was reached, and not ended by the time."""
         done = tracked.trace is None or tracked.trace.outcome is not Outcome.BUDGET_SPENT
         return done and ("lambda_max" not in self.measure or tracked.converged)
-
-    def _numbers(self, tracked: Tracked) -> dict[str, Any]:
-        trace = tracked.trace
-        found: dict[str, Any] = {
-            "products": tracked.products,
-            "stale": tracked.stale,
-            "gradient_norm": tracked.report.gradient_norm,
-        }
-        if trace is not None:
-            found |= {
-                "outcome": str(trace.outcome),
-                "trace": trace.value,
-                "standard_error": trace.standard_error,
-                "interval": trace.interval,
-                "data_error": trace.data_error,
-                "probes": trace.probes,
-                "deflated": trace.deflated,
-                "matched": tracked.matched,
-                "correlation": tracked.correlation,
-                **trace.normalized,
-            }
-        if "lambda_max" in self.measure:
-            found |= {"lambda_max": tracked.largest, "residual": tracked.residual}
-            found["bound"] = tracked.bound
-        return found
 
     def _coupled(self, max_seconds: float | None) -> CouplingResult:
         whole = "+".join(self.modalities)
@@ -217,72 +256,6 @@ def _share(max_seconds: float | None, began: float, parts: int) -> float | None:
     if max_seconds is None:
         return None
     return max(1e-3, (max_seconds - (time.perf_counter() - began)) / max(1, parts))
-
-
-def _add_shares(found: dict[str, dict[str, Any]]) -> None:
-    """Add each encoder's share of the sum of all traces, with its error.
-
-    The error of ``s = t / T`` is ``√((1 − s)² e² + s² Σ_others e²) / T``, as traces of different
-    encoders have probes of their own.
-    """
-    traces = {name: entry["trace"] for name, entry in found.items()}
-    errors = {name: entry["standard_error"] or 0.0 for name, entry in found.items()}
-    if not all(value is not None and value > 0 for value in traces.values()):
-        return  # parts of a sum whose terms cancel are no shares
-    total = sum(traces.values())
-    for name, entry in found.items():
-        share = traces[name] / total
-        others = sum(errors[other] ** 2 for other in found if other != name)
-        entry["share"] = share
-        entry["share_error"] = math.sqrt(
-            (1 - share) ** 2 * errors[name] ** 2 + share**2 * others
-        ) / abs(total)
-
-
-def _aligned(found: Alignment | str) -> dict[str, Any]:
-    if isinstance(found, str):
-        return {"alignment": None, "alignment_note": found}
-    return {
-        "alignment": found.value,
-        "alignment_error": found.standard_error,
-        "gradient_norm": found.fusion_norm,
-        "unimodal_gradient_norm": found.unimodal_norm,
-    }
-
-
-def _pairs(found: CouplingResult | None) -> dict[str, dict[str, Any]]:
-    if found is None:
-        return {}
-    return {
-        pair: {"share": share, "error": found.share_error[pair], "outcome": str(found.outcome)}
-        for pair, share in found.shares.items()
-    }
-
-
-def under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
-    """Return the same subject whose losses are computed under autocast.
-
-    Args:
-        subject: What is under the scope.
-        kind: ``torch.bfloat16`` or ``torch.float16``.
-
-    Raises:
-        MisuseError: If it is neither.
-    """
-    if kind not in (torch.bfloat16, torch.float16):
-        raise MisuseError(f"autocast must be torch.bfloat16 or torch.float16; got {kind}")
-    found = copy.copy(subject)
-    found.losses = {name: _cast(loss, subject, kind) for name, loss in subject.losses.items()}
-    return found
-
-
-def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
-    def computed(model: nn.Module, batch: Any) -> LossSum:
-        # Casts that the training has cached are those of earlier weights.
-        with torch.autocast(subject.device.type, dtype=kind, cache_enabled=False):
-            return loss(model, batch)
-
-    return computed
 
 
 def reason_of(error: Exception) -> str:

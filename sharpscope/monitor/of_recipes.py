@@ -47,7 +47,9 @@ def monitor_of(recipe: Recipe, *, split: str = "train", **settings: Any) -> Flat
             **losses,
         )
 
-    return FlatnessMonitor(subject, **settings)
+    trained = "total" if recipe.trains_heads else "fusion"
+    how: dict[str, Any] = {"trained": trained, **settings}
+    return FlatnessMonitor(subject, **how)
 
 
 def beside(checkpoint: str | Path) -> Path:

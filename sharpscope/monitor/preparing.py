@@ -1,67 +1,140 @@
-"""What a monitor measures on: a subject whose batches are read once."""
+"""What a monitor measures and how, and the subject it measures on, whose batches are read once."""
 
+import copy
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
+from sharpscope.checks import at_least, listed, one_of, positive
 from sharpscope.errors import MisuseError
-from sharpscope.monitor.measuring import under_autocast
+from sharpscope.estimators import Coupling
+from sharpscope.estimators.tracking import Tracking
+from sharpscope.monitor.measuring import MEASURES, Measuring
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
-from sharpscope.subject.fixing import fixed
+from sharpscope.subject.fixing import fixed, length_of
+from sharpscope.subject.losses import BatchLoss, LossSum
 
+# Losses that may be trained.
+TRAINED = ("fusion", "total")
 SubjectOrFactory: TypeAlias = Subject | Callable[..., Subject]
 
 
-def prepared(
-    source: SubjectOrFactory,
-    model: nn.Module | None,
-    *,
-    samples: int | None,
-    seed: int,
-    autocast: torch.dtype | None,
-) -> Subject:
-    """Return the subject, on a fixed choice of its batches and where its model is by now.
+class Plan:
+    """What will be measured and how, checked before there is a model to measure.
 
     Args:
-        source: A subject, or a function from the model to one.
-        model: What trains.
-        samples: Items of the choice at least; None takes all.
-        seed: Names the choice.
-        autocast: As for the monitor.
+        source: As for the monitor, like all others.
+        measure: Likewise.
+        samples: Likewise.
+        rtol: Likewise.
+        eigen_rtol: Likewise.
+        products: Likewise.
+        autocast: Likewise.
+        warm: Likewise.
+        trained: Likewise.
+        seed: Likewise.
+
+    Attributes:
+        settings: All of it that is written down.
 
     Raises:
-        MisuseError: If the function returns something else.
-        SubjectError: If the loader gives no batch or raises.
+        MisuseError: If an argument is not allowed.
     """
-    subject = fixed(_subject(source, model), samples, seed=seed)
-    subject.device = measured_device(None, subject.model)
-    return subject if autocast is None else under_autocast(subject, autocast)
+
+    def __init__(
+        self,
+        source: SubjectOrFactory,
+        measure: Iterable[str],
+        *,
+        samples: int | None,
+        rtol: float,
+        eigen_rtol: float,
+        products: int,
+        autocast: torch.dtype | None,
+        warm: bool,
+        trained: str | None,
+        seed: int,
+    ):
+        _check_source(source)
+        self._source, self._asked, self._warm = source, _asked(measure), warm
+        if samples is not None:
+            at_least("samples", samples, 1)
+        positive("rtol", rtol)
+        if trained is not None:
+            one_of("trained", trained, TRAINED)
+        self._trained = trained
+        self._tracking = Tracking(rtol=rtol, eigen_rtol=eigen_rtol, budget=products, seed=seed)
+        self._coupling = Coupling(rtol=max(0.3, rtol), budget=max(40, products), seed=seed)
+        self._samples, self._seed, self._autocast = samples, seed, autocast
+        self.settings: dict[str, Any] = {
+            "samples": samples,
+            "autocast": None if autocast is None else str(autocast).removeprefix("torch."),
+            "warm": warm,
+            "trained": trained,
+            "rtol": rtol,
+            "eigen_rtol": eigen_rtol,
+            "products": products,
+            "seed": seed,
+        }
+
+    def check_whole(self, model: nn.Module | None) -> None:
+        """Raise where each process holds a part of the parameters, in every process.
+
+        One process alone would wait for the others in its first forward pass.
+
+        Raises:
+            MisuseError: If the parameters are spread over processes.
+        """
+        watched = self._source.model if isinstance(self._source, Subject) else model
+        tensors = sys.modules.get("torch.distributed.tensor")
+        spread = () if tensors is None else (tensors.DTensor,)
+        for name, parameter in () if watched is None else watched.named_parameters():
+            # What FullyShardedDataParallel and DeepSpeed's ZeRO-3 leave on what they cut up.
+            marked = any(hasattr(parameter, mark) for mark in ("_fsdp_flattened", "ds_id"))
+            if marked or isinstance(parameter.data, spread):
+                raise MisuseError(
+                    f"parameter {name!r} is spread over processes (FSDP, ZeRO-3, tensor parallel), "
+                    "and the monitor measures in one: train with DDP, or measure checkpoints"
+                )
+
+    def measuring(self, model: nn.Module | None) -> Measuring:
+        """Return what measures a model, on a fixed choice of batches and where the model is by now.
+
+        Args:
+            model: What trains.
+
+        Raises:
+            MisuseError: If the function that makes the subject returns something else, or
+                ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``,
+                or the subject has no such loss as ``trained``.
+            SubjectError: If the loader gives no batch or raises.
+        """
+        whole = _subject(self._source, model)
+        subject = fixed(whole, self._samples, seed=self._seed)
+        batches = length_of(whole.batches) or length_of(subject.batches) or 1
+        subject.device = measured_device(None, subject.model)
+        if self._autocast is not None:
+            subject = _under_autocast(subject, self._autocast)
+        return Measuring(
+            subject,
+            self._asked,
+            self._tracking,
+            self._coupling,
+            warm=self._warm,
+            epoch_steps=batches,
+            trained=self._trained,
+        )
 
 
-def check_whole(source: SubjectOrFactory, model: nn.Module | None) -> None:
-    """Raise where each process holds a part of the parameters, in every process.
-
-    One process alone would wait for the others in its first forward pass.
-
-    Raises:
-        MisuseError: If the parameters are spread over processes.
-    """
-    watched = source.model if isinstance(source, Subject) else model
-    tensors = sys.modules.get("torch.distributed.tensor")
-    spread = () if tensors is None else (tensors.DTensor,)
-    for name, parameter in () if watched is None else watched.named_parameters():
-        # What FullyShardedDataParallel and DeepSpeed's ZeRO-3 leave on the parameters they cut up.
-        marked = any(hasattr(parameter, mark) for mark in ("_fsdp_flattened", "ds_id"))
-        if marked or isinstance(parameter.data, spread):
-            raise MisuseError(
-                f"parameter {name!r} is spread over processes (FSDP, ZeRO-3, tensor parallel), and "
-                "the monitor measures in one: train with DDP, or measure checkpoints"
-            )
+def first_process() -> bool:
+    """Whether this is the first of the processes that train together, or the only one."""
+    group = torch.distributed
+    return not (group.is_available() and group.is_initialized() and group.get_rank())
 
 
 def check_same(subject: Subject, model: nn.Module | None) -> None:
@@ -75,17 +148,30 @@ def check_same(subject: Subject, model: nn.Module | None) -> None:
         raise MisuseError("a monitor watches one model: make another monitor for another model")
 
 
-def check_source(source: Any) -> None:
-    """Raise unless it is a subject or a function.
-
-    Raises:
-        MisuseError: If it is neither.
-    """
+def _check_source(source: Any) -> None:
     if not isinstance(source, Subject) and not callable(source):
         raise MisuseError(
             "subject must be a Subject, or a function from the model to one; got "
             f"{type(source).__name__}"
         )
+
+
+def _under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
+    """Return the same subject whose losses are computed under autocast."""
+    if kind not in (torch.bfloat16, torch.float16):
+        raise MisuseError(f"autocast must be torch.bfloat16 or torch.float16; got {kind}")
+    found = copy.copy(subject)
+    found.losses = {name: _cast(loss, subject, kind) for name, loss in subject.losses.items()}
+    return found
+
+
+def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
+    def computed(model: nn.Module, batch: Any) -> LossSum:
+        # Casts that the training has cached are those of earlier weights.
+        with torch.autocast(subject.device.type, dtype=kind, cache_enabled=False):
+            return loss(model, batch)
+
+    return computed
 
 
 def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:
@@ -98,3 +184,12 @@ def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:
             f"{type(found).__name__}"
         )
     return found
+
+
+def _asked(measure: Iterable[str]) -> tuple[str, ...]:
+    names = (measure,) if isinstance(measure, str) else tuple(dict.fromkeys(measure))
+    if not names:
+        raise MisuseError(f"measure must name something: {listed(MEASURES)}")
+    for name in names:
+        one_of("measure", name, MEASURES)
+    return names

@@ -13,6 +13,7 @@ from sharpscope.results.record import significant
 # Standard errors that a number must be beyond a limit, to ring and to fall silent again; of a peak
 # or a least value, which many noisy ones compete for, more.
 _SURE, _EXTREME = 2.0, 3.0
+_UNSURE = ", which is of the loss that is trained, perhaps another one"
 Encoders = Mapping[str, Mapping[str, Any]]
 
 
@@ -164,8 +165,9 @@ class Stability(Signal):
     """λ_max of an encoder is above the threshold of the optimizer's stability.
 
     λ_max of one encoder bounds that of the whole model from below, so that a crossing is one of
-    the whole model as well, and no crossing says nothing of it. It rings once more after λ_max was
-    below nine tenths of the threshold.
+    the whole model as well, and no crossing says nothing of it. The threshold is of the loss that
+    is trained, and so is λ_max where that is known; otherwise the text says so. It rings once more
+    after λ_max was below nine tenths of the threshold.
 
     Source: Cohen, Kaur, Li, Kolter and Talwalkar, 2021, arXiv 2103.00065.
     """
@@ -179,10 +181,13 @@ class Stability(Signal):
         """Return an event for each encoder that has crossed its threshold."""
         found: list[Event] = []
         for name, entry in encoders.items():
-            value, limit = entry.get("lambda_max"), entry.get("threshold")
+            # What wrote no loss down knew of none but the fusion loss.
+            loss, limit = entry.get("trained_loss", "fusion"), entry.get("threshold")
+            which = "" if loss in (None, "fusion") else "trained_"
+            value = entry.get(f"{which}lambda_max")
             if value is None or limit is None:
                 continue
-            bound = _bound(entry)
+            bound = _bound(entry, which)
             if name in self._ringing:
                 if value + bound < 0.9 * limit:
                     self._ringing.discard(name)
@@ -196,8 +201,9 @@ class Stability(Signal):
                         epoch=epoch,
                         value=value,
                         limit=limit,
-                        text=f"λ_max of {name}, {significant(value, 3)}, is above the threshold "
-                        f"of stability, {significant(limit, 3)}",
+                        text=f"λ_max of {name} for the {loss or 'fusion'} loss, "
+                        f"{significant(value, 3)}, is above the threshold of stability, "
+                        f"{significant(limit, 3)}{'' if loss else _UNSURE}",
                     )
                 )
         return found
@@ -208,10 +214,12 @@ def usual_signals() -> tuple[Signal, ...]:
     return (Imbalance(), Sharpening(), Stability())
 
 
-def _bound(entry: Mapping[str, Any]) -> float:
+def _bound(entry: Mapping[str, Any], which: str = "") -> float:
     """Return how far from ``lambda_max`` an eigenvalue may lie."""
-    bound = entry.get("bound")
-    return abs(entry["lambda_max"]) * (entry.get("residual") or 0.0) if bound is None else bound
+    bound = entry.get(f"{which}bound")
+    if bound is not None:
+        return bound
+    return abs(entry[f"{which}lambda_max"]) * (entry.get(f"{which}residual") or 0.0)
 
 
 def _relative(entry: Mapping[str, Any], of: str) -> float:

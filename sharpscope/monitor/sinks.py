@@ -22,6 +22,7 @@ NUMBERS = (
     "per_parameter",
     "lambda_max",
     "residual",
+    "trained_lambda_max",
     "threshold",
     "alignment",
     "gradient_norm",

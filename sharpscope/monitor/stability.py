@@ -18,7 +18,8 @@ def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
 
     ``2 / η`` for gradient descent, ``2 (1 + μ) / (η (1 − d))`` with heavy-ball momentum μ and
     dampening d, ``2 (1 + μ) / (η (1 + 2μ))`` with Nesterov's, each less the weight decay, which
-    adds itself to the Hessian. Of full batches: noise makes it smaller.
+    adds itself to the Hessian. Of full batches: noise makes it smaller. It is one for λ_max of the
+    loss that is trained, and of no other.
 
     Args:
         optimizer: What steps the model.

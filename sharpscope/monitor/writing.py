@@ -21,6 +21,7 @@ from sharpscope.results.monitor import (
     FAILURE,
     MEASUREMENT,
     RESUME,
+    STEPS,
     SUFFIX,
     in_file,
 )
@@ -90,6 +91,10 @@ class Book:
     def measurement(self, entry: Mapping[str, Any]) -> None:
         """Write a measurement."""
         self._add({"kind": MEASUREMENT, **entry})
+
+    def steps(self, entry: Mapping[str, Any]) -> None:
+        """Write what the steps since the last time said of each modality."""
+        self._add({"kind": STEPS, **entry})
 
     def event(self, event: Event) -> None:
         """Write an event."""

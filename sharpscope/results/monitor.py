@@ -8,13 +8,15 @@ from typing import Any, ClassVar, Self
 
 from sharpscope.errors import MisuseError
 from sharpscope.results.base import Record, plain
+from sharpscope.results.run import by_modality
 
 SUFFIX = ".jsonl"
 BESIDE = ".monitor.jsonl"  # of OUT.pt: OUT.monitor.jsonl
 # The kinds of lines in the file, each with the step it is of.
-BEGIN, MEASUREMENT, EVENT, FAILURE, RESUME, END = (
+BEGIN, MEASUREMENT, STEPS, EVENT, FAILURE, RESUME, END = (
     "begin",
     "measurement",
+    "steps",
     "event",
     "failure",
     "resume",
@@ -39,10 +41,16 @@ class MonitorRecord(Record):
             Of each encoder: ``trace``, ``standard_error``, ``interval``, ``share`` (of the sum of
             all traces), ``share_error``, ``per_parameter``, ``per_gradient_norm``,
             ``times_squared_norm``, ``lambda_max``, ``residual``, ``threshold`` (of stability; None
-            where there is none), ``alignment`` γ, ``gradient_norm``, ``outcome`` and what it cost.
+            where there is none), ``trained_loss`` (which the threshold is of; None where nobody
+            told), ``trained_lambda_max`` and ``trained_residual`` (where that loss is not the
+            fusion loss), ``alignment`` γ, ``gradient_norm``, ``outcome`` and what it cost.
             Of each pair: ``share`` 2‖H_ab‖²/‖H_SS‖² and ``error``.
+        history: What the steps of M-SAM or MASAM said, an entry for each stretch of them: ``step``
+            and ``epoch`` at its end, how many ``steps``, and as in the history of a run
+            ``dominant``, ``alignment``, ``shares`` and ``scores``.
         events: ``step``, ``signal``, ``modality``, ``value``, ``limit`` and ``text``.
-        failures: ``step`` and ``reason`` of each measurement that failed.
+        failures: ``step`` and ``reason`` of each measurement that failed, and of the first failure
+            of a signal or a schedule.
         ended: Whether the run came to its end.
         seconds: Of measuring in all.
     """
@@ -54,6 +62,7 @@ class MonitorRecord(Record):
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
     measurements: tuple[Mapping[str, Any], ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()
     events: tuple[Mapping[str, Any], ...] = ()
     failures: tuple[Mapping[str, Any], ...] = ()
     ended: bool = False
@@ -62,6 +71,14 @@ class MonitorRecord(Record):
     def course(self, modality: str, what: str) -> list[float | None]:
         """Return a number of an encoder at each measurement; None where it was not measured."""
         return [entry["encoders"].get(modality, {}).get(what) for entry in self.measurements]
+
+    def said(self, what: str) -> dict[str, list[float | None]]:
+        """Return what steps said of each modality; None where a stretch of them said none of it.
+
+        Args:
+            what: ``dominant``, ``alignment``, ``shares`` or ``scores``.
+        """
+        return by_modality(self.history, self.modalities, what)
 
     def pair(self, names: str, what: str = "share") -> list[float | None]:
         """Return a number of a pair such as ``cxr+ehr`` at each measurement."""
@@ -98,6 +115,7 @@ class MonitorRecord(Record):
                 **{name: head.get(name, {}) for name in ("parameters", "settings", "provenance")},
                 "modalities": head.get("modalities", ()),
                 "measurements": list(of[MEASUREMENT]),
+                "history": list(of[STEPS]),
                 "events": list(of[EVENT]),
                 "failures": list(of[FAILURE]),
                 "ended": kept[-1]["kind"] == END,
@@ -116,7 +134,7 @@ class MonitorRecord(Record):
         )
 
 
-_LISTED = (MEASUREMENT, EVENT, FAILURE)
+_LISTED = (MEASUREMENT, STEPS, EVENT, FAILURE)
 
 
 def _bare(row: Line) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A training run: what was trained, how well it predicts, and what each epoch left."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -8,6 +8,15 @@ from sharpscope.errors import MisuseError
 from sharpscope.results.base import Record
 
 _RECIPE = ("dataset", "preset", "method", "settings", "seed", "epochs")
+
+
+def by_modality(
+    history: Sequence[Mapping[str, Any]], modalities: Sequence[str], what: str
+) -> dict[str, list[float | None]]:
+    """Return what the entries of a history have of each modality; None where one has none."""
+    found = [entry.get(what) or {} for entry in history]
+    names = [name for name in modalities if any(name in entry for entry in found)]
+    return {name: [entry.get(name) for entry in found] for name in names}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -56,9 +65,7 @@ class RunRecord(Record):
         Args:
             what: ``dominant``, ``alignment``, ``shares`` or ``scores``.
         """
-        found = [entry.get(what) or {} for entry in self.history]
-        names = [name for name in self.modalities if any(name in entry for entry in found)]
-        return {name: [entry.get(name) for entry in found] for name in names}
+        return by_modality(self.history, self.modalities, what)
 
     def __repr__(self) -> str:
         recipe = self.recipe

@@ -50,7 +50,7 @@ def _chosen(subject: Subject, samples: int | None, seed: int) -> list[Any]:
         for number, batch in enumerate(loader):
             items = subject.length(batch)
             if number == 0 and samples is not None:
-                chosen = _random(_length(loader), -(-samples // max(1, items)), seed)
+                chosen = _random(length_of(loader), -(-samples // max(1, items)), seed)
             if chosen is None or number in chosen:
                 kept.append(batch)
                 there += items
@@ -67,7 +67,7 @@ def _chosen(subject: Subject, samples: int | None, seed: int) -> list[Any]:
     return kept
 
 
-def _length(loader: Any) -> int | None:
+def length_of(loader: Any) -> int | None:
     """Return how many batches there are; None where the loader does not know."""
     try:
         return len(loader)

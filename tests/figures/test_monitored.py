@@ -14,7 +14,7 @@ from sharpscope.figures.watched import place_of
 from sharpscope.results import MonitorRecord
 from tests.figures import toy
 from tests.figures.test_over_training import band, lines
-from tests.results.makers import a_monitor
+from tests.results.makers import a_monitor, a_monitor_of_a_total
 
 EHR, CXR = [8.0, 4.0, 2.0, 5.0], [3.0, 2.5, 2.4, 2.2]
 
@@ -143,7 +143,7 @@ def test_events_stand_on_their_line_in_the_row_of_their_number():
         "event: imbalance",
         "event: stability",
         "event: odd one",
-        "failed measurement",
+        "failure",
     ]
     told = caption_of([a_monitor(events=tuple(rang))], "watch")
     assert (
@@ -163,11 +163,11 @@ def test_an_event_without_its_row_stands_in_the_first():
 def test_failures_are_ticks_at_the_bottom_between_the_measurements():
     figure = draw_watch([a_monitor()])
     for axes in axes_of(figure):
-        assert [x for x, _ in points(axes, "failed measurement")] == [1.5]
+        assert [x for x, _ in points(axes, "failure")] == [1.5]
     told = caption_of([a_monitor()], "watch")
-    assert "1 measurement failed, a tick at the bottom." in told
+    assert "1 failure, a tick at the bottom." in told
     twice = a_monitor(failures=({"step": 1, "reason": "x"}, {"step": 2, "reason": "x"}))
-    assert "2 measurements failed, ticks at the bottom." in caption_of([twice], "watch")
+    assert "2 failures, ticks at the bottom." in caption_of([twice], "watch")
     assert "No measurement failed." in caption_of([a_monitor(failures=())], "watch")
 
 
@@ -281,3 +281,36 @@ def test_what_cannot_be_drawn():
     assert [axes.get_ylabel() for axes in alone.axes] == ["coupling\nshare"]
     with pytest.raises(MisuseError, match=r"quantity must be 'trace', .*; got 'traces'"):
         draw_flatness([bare], quantity="traces")
+
+
+def test_what_a_reader_must_know_of_measurements_is_told_once():
+    first, *rest = a_monitor().measurements
+    noted = [{**one, "notes": ["alignment of cxr was left out"]} for one in rest]
+    told = caption_of([a_monitor(measurements=(first, *noted))], "watch")
+    assert told.count("Alignment of cxr was left out.") == 1
+
+
+def test_a_threshold_stands_beside_the_loss_that_is_trained():
+    record = a_monitor_of_a_total()
+    figure = draw_watch([record])
+    _, top, whole = axes_of(figure)[:3]
+    assert lines(whole)["ehr"] == [9.0, 8.0, 7.0, 6.0]
+    assert lines(whole)["stability threshold"] == [2.0] * 4
+    assert "stability threshold" not in lines(top)
+    assert points(whole, "event: stability") == [(3.0, 6.0)]
+    told = caption_of([record], "watch")
+    assert "with learning rate η), whose λ_max of the loss that is trained is shown;" in told
+    assert "Residuals of λ_max are at most 0.03 of it." in told
+    both = [record, a_monitor(tag="joint")]
+    of_fusion = draw_flatness(both, quantity="lambda_max")
+    assert lines(axes_of(of_fusion)[0])["stability threshold"] == [2.0] * 4
+    assert "of runs that train the fusion loss alone" in caption_of(
+        both, "flatness", quantity="lambda_max"
+    )
+    alone = draw_flatness([record], quantity="lambda_max")
+    assert "stability threshold" not in legend(alone)
+    assert "λ_max of the fusion loss has no stability threshold where another loss is" in (
+        caption_of([record], "flatness", quantity="lambda_max")
+    )
+    whole = draw_flatness([record], quantity="trained_lambda_max")
+    assert "stability threshold" in legend(whole)

@@ -27,6 +27,7 @@ QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
         ({"budget": 0.0}, "budget must be a share of the training time, above 0 and at most 1"),
         ({"samples": 0}, "samples must be a whole number of at least 1"),
         ({"rtol": 0.0}, "rtol must be"),
+        ({"trained": "sum"}, "trained must be 'fusion' or 'total'; got 'sum'"),
         ({"out": "run.json"}, "out must end in .jsonl; got run.json"),
         ({"sinks": ["run.txt"]}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
         ({"sinks": [3]}, "a sink must be a .csv file, a Sink or a function .* got int"),
@@ -48,6 +49,8 @@ def test_what_is_no_subject_is_refused():
         MisuseError, match=r"autocast must be torch\.bfloat16 or torch\.float16; got"
     ):
         FlatnessMonitor(subject(net()), autocast=torch.float64).begin()
+    with pytest.raises(MisuseError, match="loss 'total' needs a unimodal loss for each modality"):
+        FlatnessMonitor(subject(net(), unimodal={}), trained="total").begin()
     with pytest.raises(SubjectError, match="the data is empty: the loader gave no batch"):
         FlatnessMonitor(subject(net(), data=[])).begin()
 

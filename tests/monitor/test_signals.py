@@ -81,9 +81,30 @@ def test_stability_rings_at_the_threshold_beyond_its_residual():
     course = [{"lambda_max": v, "residual": 0.01, "threshold": 40.0} for v in values]
     events = rung(Stability(), {"image": course})
     assert [one.step for one in events] == [30, 70]
-    assert events[0].text == "λ_max of image, 42, is above the threshold of stability, 40"
+    told = "λ_max of image for the fusion loss, 42, is above the threshold of stability, 40"
+    assert events[0].text == told
     without = [{"lambda_max": 99.0, "residual": 0.0, "threshold": None}]
     assert rung(Stability(), {"image": without}) == []
+
+
+def test_stability_is_of_the_loss_that_is_trained():
+    entry: dict[str, Any] = {"lambda_max": 30.0, "bound": 0.1, "threshold": 40.0}
+    whole = entry | {"trained_loss": "total", "trained_lambda_max": 50.0, "trained_bound": 0.1}
+    (event,) = rung(Stability(), {"image": [whole]})
+    assert (event.value, event.limit) == (50.0, 40.0)
+    assert event.text == (
+        "λ_max of image for the total loss, 50, is above the threshold of stability, 40"
+    )
+    below = whole | {"lambda_max": 60.0, "trained_lambda_max": 39.0}
+    assert rung(Stability(), {"image": [below]}) == []
+    assert rung(Stability(), {"image": [below | {"trained_lambda_max": None}]}) == []
+    wide = whole | {"trained_bound": 11.0}
+    assert rung(Stability(), {"image": [wide]}) == []
+    (event,) = rung(Stability(), {"image": [entry | {"lambda_max": 50.0, "trained_loss": None}]})
+    assert event.text == (
+        "λ_max of image for the fusion loss, 50, is above the threshold of stability, 40, which is "
+        "of the loss that is trained, perhaps another one"
+    )
 
 
 def test_what_was_not_measured_rings_nothing():

@@ -303,3 +303,24 @@ def a_monitor(**changes: Any) -> MonitorRecord:
         "seconds": 12.3,
     }
     return MonitorRecord(**(own | changes))
+
+
+def a_monitor_of_a_total() -> MonitorRecord:
+    """Return a run that trains a total of losses, whose λ_max was measured as well."""
+    plain = a_monitor()
+    tops = [
+        {
+            name: {"trained_lambda_max": 9.0 - place, "trained_residual": 0.03}
+            for name in ("ehr", "cxr")
+        }
+        for place in range(4)
+    ]
+    measurements = tuple(
+        {**one, "encoders": {name: entry | top[name] for name, entry in one["encoders"].items()}}
+        for one, top in zip(plain.measurements, tops, strict=True)
+    )
+    return a_monitor(
+        settings={"trained": "total", "samples": 64},
+        measurements=measurements,
+        events=({**plain.events[0], "signal": "stability"},),
+    )

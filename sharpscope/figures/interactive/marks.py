@@ -38,11 +38,11 @@ class Line:
 
 
 def add_thresholds(
-    panel: go.Figure, records: Sequence[MonitorRecord], *, epochs: bool
+    panel: go.Figure, records: Sequence[MonitorRecord], quantity: str, *, epochs: bool
 ) -> list[float]:
-    """Draw the stability thresholds of runs, and return all values."""
+    """Draw the stability thresholds of runs that bound a quantity, and return all values."""
     found = dict.fromkeys(
-        thresholds(record, modality, epochs=epochs)
+        thresholds(record, modality, quantity, epochs=epochs)
         for record in records
         for modality in record.modalities
     )
@@ -98,7 +98,7 @@ def add_events(
 def add_failures(
     panel: go.Figure, records: Sequence[MonitorRecord], bottom: float, *, epochs: bool
 ) -> None:
-    """Mark measurements that failed at the bottom, with their reason under the pointer."""
+    """Mark failures at the bottom, with their reason under the pointer."""
     found = [
         (place_of(record, failure, epochs=epochs), str(failure.get("reason", "")))
         for record in records

@@ -22,9 +22,9 @@ from sharpscope.figures.watched import (
 )
 from sharpscope.results import MonitorRecord
 
-_SHOWN = ("trace", "lambda_max", "alignment", "share")
+_SHOWN = ("trace", "lambda_max", "trained_lambda_max", "alignment", "share")
 _SPAN = 30.0
-_UNITS = {"trace": " (loss / parameter²)", "lambda_max": " (loss / parameter²)"}
+_SQUARED = ("trace", "lambda_max", "trained_lambda_max")
 
 
 def told_apart(records: Sequence[MonitorRecord]) -> list[MonitorRecord]:
@@ -68,12 +68,11 @@ def _course(records: Sequence[MonitorRecord], quantity: str, shown: Sequence[str
     if not alone:
         _explain(panel, lines)
     values = [value for one in lines for value in one.curve.values]
-    if quantity == "lambda_max":
-        values += add_thresholds(panel, records, epochs=epochs)
+    values += add_thresholds(panel, records, quantity, epochs=epochs)
     shapes = {
         signal: shape
         for signal, shape in shapes_of(records).items()
-        if quantity == (number if (number := number_of(signal)) in shown else shown[0])
+        if quantity == (number if (number := number_of(signal, shown)) in shown else shown[0])
     }
     add_events(panel, lines, shapes, epochs=epochs)
     if quantity == shown[0]:
@@ -84,7 +83,8 @@ def _course(records: Sequence[MonitorRecord], quantity: str, shown: Sequence[str
     axis: dict[str, Any] = {"range": [-1.05, 1.05]} if quantity == "alignment" else {}
     if scale.log:
         axis = scale.axis() | scale.ticks()
-    panel.update_yaxes(title=f"{WORDS[quantity]}{_UNITS.get(quantity, '')}", **axis)
+    unit = " (loss / parameter²)" if quantity in _SQUARED else ""
+    panel.update_yaxes(title=f"{WORDS[quantity]}{unit}", **axis)
     return panel
 
 

@@ -7,7 +7,7 @@ import pytest
 from sharpscope.errors import MisuseError
 from sharpscope.figures.interactive import look
 from tests.figures import toy
-from tests.results.makers import a_monitor, a_trace
+from tests.results.makers import a_monitor, a_monitor_of_a_total, a_trace
 
 
 def named(figure: Any, name: str) -> list[Any]:
@@ -37,7 +37,7 @@ def test_one_run_has_a_figure_of_each_number_and_its_shares():
     assert [sum(values) for values in zip(*(one.y for one in share.data), strict=True)] == (
         pytest.approx([1.0] * 4)
     )
-    assert "Events: sharpening (star, 1). 1 measurement failed" in panels.caption
+    assert "Events: sharpening (star, 1). 1 failure" in panels.caption
 
 
 def test_events_and_failures_tell_their_words_under_the_pointer():
@@ -103,3 +103,13 @@ def test_a_run_without_a_measurement_is_nothing_to_draw():
         look([a_monitor(measurements=())])
     groups = look([a_trace(), a_monitor(measurements=())])
     assert [group.title for group in groups] == ["Numbers side by side"]
+
+
+def test_a_threshold_stands_beside_the_loss_that_is_trained():
+    figures = {
+        figure.layout.title.text: figure for figure in look([a_monitor_of_a_total()])[0].figures
+    }
+    whole, top = figures["λ_max of the trained loss"], figures["λ_max"]
+    assert named(whole, "stability threshold")
+    assert named(whole, "stability")
+    assert not named(top, "stability threshold")
