@@ -53,6 +53,8 @@ class FlatnessMonitor:
         sinks: More places: ``.csv`` files, functions ``log(numbers, step)`` or ``Sink`` objects.
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
+        replace: Whether a file at ``out`` that is not gone on with is replaced, once this run
+            writes its first line; by default it is refused.
         optimizer: What steps the model, for the threshold of stability.
         signals: What to raise the alarm for; by default imbalance between encoders, sharpening
             after flattening and λ_max above the threshold of stability.
@@ -100,6 +102,7 @@ class FlatnessMonitor:
         out: str | Path | None = None,
         sinks: Iterable[Any] = (),
         resume: bool | None = None,
+        replace: bool = False,
         optimizer: Any = None,
         signals: Iterable[Signal] | None = None,
         on_event: Callable[[Event], Any] | None = None,
@@ -136,7 +139,7 @@ class FlatnessMonitor:
             "seed": seed,
         }
         # Wrong places are told before hours of training.
-        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
+        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume, replace=replace)
         self._provenance = dict(provenance or {})
         self._keeper: Keeper | None = None
         self._steps, self._epoch = 0, None

@@ -10,7 +10,7 @@ from typing import Any
 
 from sharpscope.errors import MisuseError
 from sharpscope.lazy import imported
-from sharpscope.results.files import check_writable
+from sharpscope.results.files import check_writable, write_whole
 from sharpscope.results.monitor import BEGIN, EVENT, FAILURE, MEASUREMENT, as_line, read_lines
 
 Line = Mapping[str, Any]
@@ -49,18 +49,22 @@ class JSONLines(Sink):
     Args:
         path: The file.
         going_on: Whether it goes on with a file that is there.
+        replacing: Whether the first line takes the place of a file that is there.
 
     Attributes:
-        before: The lines that were there.
+        before: The lines that were there and are gone on with.
 
     Raises:
-        MisuseError: If the file is there and is not to be gone on with, cannot be written, or is
-            no file of a monitor.
+        MisuseError: If the file is there and is neither to be gone on with nor replaced, cannot be
+            written, or is no file of a monitor.
     """
 
-    def __init__(self, path: str | Path, *, going_on: bool = False):
+    def __init__(self, path: str | Path, *, going_on: bool = False, replacing: bool = False):
         self.path = Path(path)
         check_writable(self.path)
+        self._replacing, self.before = replacing, list[dict[str, Any]]()
+        if replacing:
+            return
         there = self.path.is_file() and self.path.stat().st_size > 0
         if there and not going_on:
             raise MisuseError(
@@ -75,6 +79,10 @@ class JSONLines(Sink):
 
     def write(self, line: Line) -> None:
         """Add a line at once."""
+        if self._replacing:  # whole, or what was there is as before
+            write_whole(self.path, lambda file: file.write(as_line(line)))
+            self._replacing = False
+            return
         # Opened for each line: a file that was moved away is not written to behind its back, and
         # nothing waits in a buffer when the process dies.
         place = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)

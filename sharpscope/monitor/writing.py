@@ -35,6 +35,7 @@ class Book:
         out: The file of JSON lines.
         sinks: Other places.
         resume: Whether to go on with the file; None decides by the first step.
+        replace: Whether the first line replaces a file that is not gone on with.
 
     Attributes:
         going_on: Whether this run goes on with an earlier one.
@@ -43,13 +44,20 @@ class Book:
         MisuseError: If ``out`` has another ending than ``.jsonl``, or cannot be written.
     """
 
-    def __init__(self, out: str | Path | None, sinks: Sequence[Sink], *, resume: bool | None):
+    def __init__(
+        self,
+        out: str | Path | None,
+        sinks: Sequence[Sink],
+        *,
+        resume: bool | None,
+        replace: bool = False,
+    ):
         self.out = None if out is None else Path(out)
         if self.out is not None:
             if self.out.suffix != SUFFIX:
                 raise MisuseError(f"out must end in {SUFFIX}; got {self.out}")
             check_writable(self.out)
-        self._sinks, self._resume = list(sinks), resume
+        self._sinks, self._resume, self._replace = list(sinks), resume, replace
         self._lines: list[Line] = []
         self.going_on = False
 
@@ -66,7 +74,8 @@ class Book:
         going_on = step > 0 if self._resume is None else self._resume
         before: list[Line] = []
         if self.out is not None:
-            file = JSONLines(self.out, going_on=going_on)
+            replacing = self._replace and not going_on
+            file = JSONLines(self.out, going_on=going_on, replacing=replacing)
             before = file.before
             self._sinks.insert(0, file)
         if not before:

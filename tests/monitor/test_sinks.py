@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from sharpscope.errors import MisuseError
-from sharpscope.monitor import CSV, Calling, LiveLine, TensorBoard
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.monitor import CSV, Calling, FlatnessMonitor, LiveLine, TensorBoard
 from sharpscope.monitor.sinks import JSONLines, Sink, flat
 from sharpscope.results import MonitorRecord, load
 from sharpscope.results.monitor import as_line, read_lines, read_monitor
+from tests.monitor.nets import net, subject
 from tests.results.makers import a_monitor
 
+QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
 RECORD = a_monitor()
 
 
@@ -61,6 +63,43 @@ def test_a_torn_line_is_dropped_and_cut_off(tmp_path: Path):
         assert path.read_bytes() == whole
         sink.write(lines()[3])
         assert read_monitor(path).steps == [0, 100, 200]
+
+
+def test_a_file_is_replaced_by_the_first_line_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "run.jsonl"
+    written(JSONLines(path))
+    before = path.read_bytes()
+    sink = JSONLines(path, replacing=True)
+    assert sink.before == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: Path("/nowhere/at/all").stat())
+        with pytest.raises(MisuseError, match=r"cannot write .*run\.jsonl: No such file"):
+            sink.write(lines()[0])
+    assert path.read_bytes() == before
+    for line in lines()[:2]:
+        sink.write(line)
+    assert path.read_bytes() == b"".join(map(as_line, lines()[:2]))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_only_by_a_run_that_begins(tmp_path: Path):
+    out = tmp_path / "r.monitor.jsonl"
+    FlatnessMonitor(subject(net()), ["lambda_max"], when=1, out=out, **QUICK).begin()
+    before = out.read_bytes()
+    how: dict[str, Any] = {"when": 1, "out": out, "replace": True, **QUICK}
+    with pytest.raises(SubjectError, match="the data is empty"):
+        FlatnessMonitor(subject(net(), data=[]), ["trace"], **how).begin()
+    assert out.read_bytes() == before
+    monitor = FlatnessMonitor(subject(net()), ["trace"], **how)
+    monitor.begin()
+    assert load(out) == monitor.record
+    assert monitor.record.settings["measure"] == ("trace",)
+    again = FlatnessMonitor(subject(net()), ["trace"], **how)
+    again.begin(step=3)  # taken up again: gone on with, and not replaced
+    again(4)
+    assert again.record.steps == [0, 4]
 
 
 def test_what_was_trained_again_is_left_out(tmp_path: Path):
