@@ -252,9 +252,9 @@ class FlatnessMonitor:
                 figures.
         """
         self._first(step, epoch)
-        self._steps = self._steps + 1 if step is None else step
+        before, self._steps = self._steps, self._steps + 1 if step is None else step
         self._epoch = self._epoch if epoch is None else epoch
-        self._look(None)
+        self._look(None, before)
 
     def epoch(self, number: int) -> None:
         """Tell that an epoch has ended.
@@ -305,9 +305,9 @@ class FlatnessMonitor:
             before = 0.0 if epoch is not None and not done else None
             self._begin(None, None, done, before, measured=measured)
 
-    def _look(self, ended: int | None) -> None:
+    def _look(self, ended: int | None, before: int | None = None) -> None:
         if self._keeper is not None:  # in another process there is none
-            self._keeper.look(self._steps, self._epoch, ended)
+            self._keeper.look(self._steps, self._epoch, ended, before)
 
 
 def _asked(measure: Iterable[str]) -> tuple[str, ...]:

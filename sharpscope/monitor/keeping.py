@@ -60,15 +60,18 @@ class Keeper:
             for signal in self._signals:
                 signal.look(entry["encoders"], entry["step"], entry["epoch"])
 
-    def look(self, step: int, epoch: float | None, ended: int | None = None) -> None:
+    def look(
+        self, step: int, epoch: float | None, ended: int | None = None, before: int | None = None
+    ) -> None:
         """Measure if it is due.
 
         Args:
             step: Steps of the optimizer so far.
             epoch: Epochs so far, where they are known.
             ended: Epochs that have just ended; None within one.
+            before: Steps at the look before.
         """
-        now = self._now(step, epoch, ended)
+        now = replace(self._now(step, epoch, ended), before=before)
         if self._schedule.due(now):
             self._measure(now, epoch)
 

@@ -17,7 +17,8 @@ class FlatnessCallback(Callback):
     """Measures flatness while Lightning's trainer trains.
 
     A step is a step of an optimizer, ``trainer.global_step``, whatever number of batches it takes;
-    where several optimizers step in one batch, the monitor is told after the last of them.
+    where several optimizers step in one batch, the monitor is told after the last of them, and a
+    step that was due among them is measured then, under the number of the last.
     Under DDP the first process measures; training goes on bit for bit as without it.
 
     Args:

@@ -112,6 +112,36 @@ def test_manual_optimization_counts_the_steps_of_all_optimizers():
     assert monitor.record.epochs == [0, 0.4, 0.8]
 
 
+class Adversarial(ByHand):
+    """Two optimizers, one of which steps twice in each batch: three steps."""
+
+    def training_step(self, batch: Any, index: int) -> None:
+        """Take all steps."""
+        first, second = self.optimizers()  # pyright: ignore[reportGeneralTypeIssues]
+        for optimizer in (first, first, second):
+            optimizer.zero_grad()
+            self.manual_backward(Lit.training_step(self, batch, index))
+            optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("when", "steps"), [(5, [0, 6, 12, 15, 21, 27, 30]), ("log", [0, 3, 6, 9, 18])]
+)
+def test_steps_that_several_optimizers_pass_are_made_up_for(when: Any, steps: list[int]):
+    monitor = monitor_of(when=when)
+    trained(monitor, module=Adversarial(), max_epochs=1)
+    assert monitor.record.steps == steps
+    assert monitor.record.epochs == [step / 30 for step in steps]
+
+
+def test_a_step_that_is_passed_after_a_resume_is_made_up_for(tmp_path: Path):
+    trainer, _ = trained(module=Adversarial(), max_epochs=1)
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    monitor = monitor_of(when=32)
+    trainer_of(monitor).fit(Adversarial(), loader(), ckpt_path=tmp_path / "one.ckpt")
+    assert monitor.record.steps == [33]
+
+
 def test_epochs_end_where_they_end():
     monitor = monitor_of(when="epoch")
     trained(monitor, max_steps=25, max_epochs=9)
