@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sharpscope.errors import MisuseError
+from sharpscope.monitor.alone import alone
 from sharpscope.monitor.measuring import under_autocast
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
@@ -38,7 +39,7 @@ def prepared(
         MisuseError: If the function returns something else.
         SubjectError: If the loader gives no batch or raises.
     """
-    subject = fixed(_subject(source, model), samples, seed=seed)
+    subject = alone(fixed(_subject(source, model), samples, seed=seed))
     subject.device = measured_device(None, subject.model)
     return subject if autocast is None else under_autocast(subject, autocast)
 

@@ -64,6 +64,14 @@ def fail(what: str, rank: int, step: int) -> None:
         tear_next_line()
 
 
+def gathering(model: Any, batch: Any) -> Any:
+    """Return a loss over the logits of both ranks, as contrastive ones are."""
+    logits = model(batch["ehr"], batch["cxr"])
+    theirs = [torch.zeros_like(logits) for _ in range(2)]
+    distributed.all_gather(theirs, logits.detach())
+    return torch.cat([logits, *theirs]).square().mean()
+
+
 def train(folder: Path, what: str, rank: int, wrapped: Callable[[Any], Any]) -> None:
     """Train, from the last checkpoint where there is one."""
     out, last = folder / "run.jsonl", folder / "last.pt"
@@ -76,13 +84,15 @@ def train(folder: Path, what: str, rank: int, wrapped: Callable[[Any], Any]) -> 
         done = state["step"]
     model = wrapped(net)
     settings: dict[str, Any] = {**towers.QUICK, "measure": ("trace",), "when": 5}
-    monitor = FlatnessMonitor(towers.subject_of(net), out=out, optimizer=optimizer, **settings)
+    loss = gathering if what == "gathers" else towers.logits_loss
+    subject = towers.subject_of(net, loss)
+    monitor = FlatnessMonitor(subject, out=out, optimizer=optimizer, **settings)
     monitor.begin(step=done)
     batches = towers.Items().batches()[rank::2]
     for step in range(done + 1, STEPS + 1):
         fail(what, rank, step)
         optimizer.zero_grad()
-        towers.logits_loss(model, batches[step % len(batches)]).backward()
+        loss(model, batches[step % len(batches)]).backward()
         optimizer.step()
         if what == "ends first" and step == STEPS:
             wait_for_the_other(folder, rank)

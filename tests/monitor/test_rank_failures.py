@@ -1,4 +1,7 @@
-"""Two processes train together and one of them fails: the file is whole, and is gone on with."""
+"""Two processes train together and one of them fails: the file is whole, and is gone on with.
+
+Whoever measures alone waits for nobody.
+"""
 
 import json
 import os
@@ -96,3 +99,17 @@ def test_the_second_rank_may_end_before_the_last_measurement(tmp_path: Path):
     assert record.steps == [0, 5, 10, 15, 20]
     assert record.ended
     assert kinds(tmp_path / "run.jsonl").count("begin") == 1
+    (tmp_path / "alone").mkdir()
+    train(tmp_path / "alone", "trains alone", 0, lambda net: net)
+    alone = read_monitor(tmp_path / "alone" / "run.jsonl")
+    for name in record.modalities:  # of the same weights
+        assert record.course(name, "trace")[0] == alone.course(name, "trace")[0]
+
+
+def test_a_loss_that_waits_for_the_other_rank_is_refused_and_training_goes_on(tmp_path: Path):
+    assert [code for code, _ in together(tmp_path, "gathers")] == [0, 0]
+    record = read_monitor(tmp_path / "run.jsonl")
+    assert (record.steps, record.ended) == ([], True)
+    assert [failure["step"] for failure in record.failures] == [0, 5, 10, 15, 20]
+    sentence = "the loss communicates with other processes (allgather), and the monitor measures in"
+    assert all(sentence in failure["reason"] for failure in record.failures)
