@@ -98,7 +98,7 @@ def test_a_run_that_is_resumed_goes_on_with_its_own_file_alone(
             "run.monitor.jsonl is of a run that sharpscope train did not make; move it away, or",
         ),
         ('{"kind": "note"}\n', "the first line is not the beginning of a sharpscope/monitor file"),
-        ("mine\n", "run.monitor.jsonl is damaged: line 1 is not a JSON object"),
+        ("mine\n", "run.monitor.jsonl is no file of a monitor: line 1 is not a JSON"),
     ],
 )
 def test_what_this_command_did_not_write_is_refused(

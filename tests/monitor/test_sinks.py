@@ -119,6 +119,17 @@ def test_files_that_are_none(tmp_path: Path):
     path.write_text('{"kind": "begin"}\n{"no": 1}\n')
     with pytest.raises(MisuseError, match="is damaged: line 2 is not a JSON object with a kind"):
         load(path)
+    head = as_line(lines()[0]).decode()
+    for row, sentence in {
+        '{"kind": "measurement", "step": 1}': "'measurement' and has no encoders that can be read",
+        '{"kind": "measurement", "encoders": {}}': "'measurement' and has no step that can be read",
+        '{"kind": "event", "step": 1, "signal": "x"}': "'event' and has no modality that can be",
+        '{"kind": "failure", "step": null}': "'failure' and has no step that can be read",
+        '{"kind": 3}': "not a JSON object with a kind",
+    }.items():
+        path.write_text(f"{head}{row}\n")
+        with pytest.raises(MisuseError, match=f"is damaged: line 2 is .*{sentence}"):
+            load(path)
     path.write_text('{"kind": "note"}\n')
     with pytest.raises(MisuseError, match="first line is not the beginning of a sharpscope/monit"):
         load(path)
