@@ -1,6 +1,7 @@
 """Where a monitor writes: lines of JSON, CSV, TensorBoard, or any function of yours."""
 
 import csv
+import inspect
 import io
 import os
 from abc import ABC, abstractmethod
@@ -140,17 +141,43 @@ class Calling(Sink):
     ``sharpscope/loss`` and ``sharpscope/event/sharpening/image`` (1 where it rang).
 
     Args:
-        log: The function; it is called with ``step`` as a keyword where it takes one of that name.
+        log: The function. The step is passed as the keyword ``step`` where it takes one, else as
+            its second argument, and not at all where it has one argument alone.
+
+    Raises:
+        MisuseError: If it cannot be called in any of these ways.
     """
 
     def __init__(self, log: Callable[..., Any]):
-        self._log = log
+        self._log, self._how = log, _way_to_call(log)
 
     def write(self, line: Line) -> None:
         """Pass the numbers of a measurement or an event on."""
         numbers = flat(line)
         if numbers:
-            self._log(numbers, step=line["step"])
+            arguments, keywords = self._how(line["step"])
+            self._log(numbers, *arguments, **keywords)
+
+
+def _way_to_call(
+    log: Callable[..., Any],
+) -> Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Return what makes the arguments beside the numbers, of a step."""
+    ways = (lambda step: ((), {"step": step}), lambda step: ((step,), {}), lambda _: ((), {}))
+    try:
+        signature = inspect.signature(log)
+    except ValueError:  # of a builtin, which tells none
+        return ways[0]
+    for way in ways:
+        arguments, keywords = way(0)
+        try:
+            signature.bind({}, *arguments, **keywords)
+        except TypeError:
+            continue
+        return way
+    raise MisuseError(
+        f"a sink that is a function must take (numbers, step) or (numbers); got one of {signature}"
+    )
 
 
 class TensorBoard(Sink):

@@ -196,6 +196,28 @@ def test_any_function_is_given_numbers_and_the_step():
     assert flat(bare) == {}
 
 
+def test_a_function_is_called_as_it_can_be():
+    heard: list[Any] = []
+
+    def by_place(numbers: Any, global_step: int) -> None:
+        heard.append(global_step)
+
+    def by_name(numbers: Any, *, commit: bool = True, step: int | None = None) -> None:
+        heard.append(step)
+
+    def anything(*numbers: Any, **others: Any) -> None:
+        heard.append((len(numbers), others))
+
+    for log in (by_place, by_name, anything, heard.append):
+        Calling(log).write(lines()[2])
+    assert heard[:3] == [100, 100, (1, {"step": 100})]
+    assert heard[3]["sharpscope/ehr/trace"] == 4.0
+    with pytest.raises(
+        MisuseError, match=r"must take \(numbers, step\) or \(numbers\); got one of"
+    ):
+        Calling(lambda: None)
+
+
 def test_tensorboard_has_the_scalars(tmp_path: Path):
     written(TensorBoard(tmp_path))
     reader = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
