@@ -251,6 +251,7 @@ class FlatnessMonitor:
             epoch: Epochs so far with the share of the one that is under way, for the axes of
                 figures.
         """
+        step = None if step is None else at_least("step", step, 0)
         self._first(step, epoch)
         before, self._steps = self._steps, self._steps + 1 if step is None else step
         self._epoch = self._epoch if epoch is None else epoch

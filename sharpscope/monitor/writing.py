@@ -105,9 +105,13 @@ class Book:
         self._add({"kind": EVENT, **asdict(event)})
 
     def failure(self, step: int, epoch: float | None, reason: str, spent: float) -> None:
-        """Write why a measurement failed."""
+        """Write why a measurement failed, and warn of the first one: it may be so to the end."""
+        known = any(line["kind"] == FAILURE for line in self._lines)
         line = {"kind": FAILURE, "step": step, "epoch": epoch, "reason": reason, "spent": spent}
         self._add(line)
+        if not known:
+            told = f"the monitor at step {step:,}: {reason}; training goes on"
+            warnings.warn(told, stacklevel=2)
 
     def end(
         self,

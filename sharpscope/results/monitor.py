@@ -21,11 +21,12 @@ BEGIN, MEASUREMENT, EVENT, FAILURE, RESUME, END = (
     "end",
 )
 Line = Mapping[str, Any]
+_STEP = {"step": (int, float)}
 # What readers count on in each line, as JSON has it.
-_NEEDED: dict[str, dict[str, type]] = {
-    MEASUREMENT: {"step": int, "encoders": dict},
-    EVENT: {"step": int, "signal": str, "modality": str},
-    **{kind: {"step": int} for kind in (FAILURE, RESUME, END)},
+_NEEDED: dict[str, dict[str, Any]] = {
+    MEASUREMENT: {**_STEP, "encoders": dict},
+    EVENT: {**_STEP, "signal": str, "modality": str},
+    **dict.fromkeys((FAILURE, RESUME, END), _STEP),
 }
 
 
@@ -115,9 +116,10 @@ class MonitorRecord(Record):
     def __repr__(self) -> str:
         last = f", step {self.steps[-1]:,}" if self.measurements else ""
         count = len(self.measurements)
+        failed = f"{len(self.failures)} failed, " if self.failures else ""
         return (
             f"MonitorRecord({', '.join(self.modalities)}: {count} "
-            f"measurement{'' if count == 1 else 's'}{last}, {len(self.events)} events, "
+            f"measurement{'' if count == 1 else 's'}{last}, {failed}{len(self.events)} events, "
             f"{self.seconds:.1f} s)"
         )
 

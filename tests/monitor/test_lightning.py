@@ -161,6 +161,7 @@ def test_a_data_set_without_a_length_has_whole_epochs():
     assert monitor.record.epochs == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.filterwarnings("ignore:the monitor at step 10")
 @pytest.mark.parametrize("how", ["raises", "not finite"])
 def test_a_measurement_that_fails_is_logged_and_training_goes_on(how: str, tmp_path: Path):
     out = tmp_path / "run.jsonl"

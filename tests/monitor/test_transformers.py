@@ -115,6 +115,7 @@ def test_epochs_end_where_they_end(tmp_path: Path):
     assert monitor.record.ended
 
 
+@pytest.mark.filterwarnings("ignore:the monitor at step 10")
 @pytest.mark.parametrize("how", ["raises", "not finite"])
 def test_a_measurement_that_fails_is_logged_and_training_goes_on(how: str, tmp_path: Path):
     out = tmp_path / "run.jsonl"
