@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from sharpscope.monitor.core import FlatnessMonitor
+from sharpscope.monitor.given import check_monitor
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -26,7 +27,7 @@ class FlatnessCallback(Callback):
             not ``training_step``, which would log.
 
     Raises:
-        MisuseError: When training begins, as from ``FlatnessMonitor.begin``.
+        MisuseError: If it is no monitor; when training begins, as from ``FlatnessMonitor.begin``.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -42,7 +43,7 @@ class FlatnessCallback(Callback):
     """
 
     def __init__(self, monitor: FlatnessMonitor):
-        self.monitor = monitor
+        self.monitor = check_monitor(monitor)
         # Steps that the monitor was told of; None where no training is under way.
         self._told: int | None = None
 

@@ -13,6 +13,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from sharpscope.errors import MisuseError
+from sharpscope.monitor.lightning import FlatnessCallback
 from sharpscope.results.monitor import read_monitor
 from tests.monitor.lit import Lit, left_by, loader, monitor_of, trained, trainer_of, watched
 from tests.monitor.towers import Items, logits_loss, seed
@@ -260,6 +261,12 @@ def test_a_logger_of_lightning_is_a_sink(tmp_path: Path):
         "10",
         "20",
     ]
+
+
+def test_what_is_no_monitor_is_refused():
+    subject: Any = watched(Lit())
+    with pytest.raises(MisuseError, match=r"takes a FlatnessMonitor, .*; got Subject"):
+        FlatnessCallback(subject)
 
 
 def test_without_lightning_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

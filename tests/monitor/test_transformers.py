@@ -14,6 +14,7 @@ from transformers import Trainer
 
 import sharpscope as ss
 from sharpscope.errors import MisuseError
+from sharpscope.monitor.transformers import FlatnessCallback
 from sharpscope.results.monitor import read_monitor
 from tests.monitor.bert import Captions, Pair, loss_of
 from tests.monitor.hugging import left_by, monitor_of, trained, trainer_of, watched
@@ -190,6 +191,12 @@ def test_the_trainers_log_is_a_sink(tmp_path: Path):
     assert [entry["sharpscope/image/trace"] for entry in logged] == monitor.record.course(
         "image", "trace"
     )
+
+
+def test_what_is_no_monitor_is_refused():
+    subject: Any = watched(Pair())
+    with pytest.raises(MisuseError, match=r"takes a FlatnessMonitor, .*; got Subject"):
+        FlatnessCallback(subject)
 
 
 def test_without_transformers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
