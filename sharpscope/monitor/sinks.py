@@ -141,8 +141,8 @@ class Calling(Sink):
     ``sharpscope/loss`` and ``sharpscope/event/sharpening/image`` (1 where it rang).
 
     Args:
-        log: The function. The step is passed as the keyword ``step`` where it takes one, else as
-            its second argument, and not at all where it has one argument alone.
+        log: The function. The step is passed as the keyword ``step`` where it takes one, and as
+            the second argument where it needs one.
 
     Raises:
         MisuseError: If it cannot be called in any of these ways.
@@ -163,7 +163,8 @@ def _way_to_call(
     log: Callable[..., Any],
 ) -> Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]:
     """Return what makes the arguments beside the numbers, of a step."""
-    ways = (lambda step: ((), {"step": step}), lambda step: ((step,), {}), lambda _: ((), {}))
+    # A second argument that may be left out means something else, such as progress bars.
+    ways = (lambda step: ((), {"step": step}), lambda _: ((), {}), lambda step: ((step,), {}))
     try:
         signature = inspect.signature(log)
     except ValueError:  # of a builtin, which tells none

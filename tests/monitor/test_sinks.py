@@ -208,10 +208,14 @@ def test_a_function_is_called_as_it_can_be():
     def anything(*numbers: Any, **others: Any) -> None:
         heard.append((len(numbers), others))
 
-    for log in (by_place, by_name, anything, heard.append):
+    def log_dict(numbers: Any, prog_bar: bool = False) -> None:
+        heard.append(prog_bar)
+
+    for log in (by_place, by_name, anything, log_dict, heard.append):
         Calling(log).write(lines()[2])
     assert heard[:3] == [100, 100, (1, {"step": 100})]
-    assert heard[3]["sharpscope/ehr/trace"] == 4.0
+    assert heard[3] is False
+    assert heard[4]["sharpscope/ehr/trace"] == 4.0
     with pytest.raises(
         MisuseError, match=r"must take \(numbers, step\) or \(numbers\); got one of"
     ):
