@@ -161,16 +161,28 @@ def measured(
 
 
 def matching(request: Request, paths: Sequence[Path]) -> dict[Path, list[Path]]:
-    """Return for each run the kept checkpoints on either side of the common train loss."""
+    """Return for each run the kept checkpoints on either side of the common train loss.
+
+    Raises:
+        MisuseError: If one was kept of another recipe, or does not tell its epoch.
+    """
     from sharpscope_cli.measuring import each_loaded
 
     kept = {path: kept_of(path) for path in paths}
     courses: dict[Path, tuple[Course, list[Path]]] = {}
     losses: dict[Path, tuple[int, float]] = {}
+    recipes: dict[Path, Any] = {}
     files = [file for several in kept.values() for file in several]
     for file, subject in each_loaded(replace(request, checkpoints=tuple(files))):
         losses[file] = _epoch(subject), subject.census(request.loss).loss_value
+        recipes[file] = subject.provenance.get("recipe")
     for path, several in kept.items():
+        for file in several:  # a run over fewer epochs leaves the last ones of the one before it
+            if recipes[file] != recipes[path]:
+                raise MisuseError(
+                    f"{file} was kept of another recipe than {path} has: move it away, it is of an "
+                    "earlier run"
+                )
         # The last kept checkpoint and the final one are of the same epoch: the kept one counts.
         epochs = {losses[file][0]: file for file in reversed(several)}
         ordered = [epochs[epoch] for epoch in sorted(epochs)]

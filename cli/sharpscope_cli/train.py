@@ -92,12 +92,20 @@ def command(
     from sharpscope_cli.params import device_named
     from sharpscope_cli.progress import Line
     from sharpscope_cli.showing import show_metrics
-    from sharpscope_cli.training import EpochWatch, schedule, watched, watching
+    from sharpscope_cli.training import (
+        EpochWatch,
+        check_beside,
+        drop_stale,
+        schedule,
+        watched,
+        watching,
+    )
 
     chosen = parse_recipe(recipe, method=method, settings=dict(settings), seed=seed, epochs=epochs)
     where = device_named(device)
     due = schedule(monitor, when, budget)
     path = check_writable(out or default_path(recipe, method))
+    check_beside(path, chosen, goes_on=monitor and resume)
     with Line(quiet=quiet) as line:
         progress = EpochWatch(line, recipe)
         watch = watching(chosen, path, progress, due, resume=resume) if due else None
@@ -111,6 +119,9 @@ def command(
             watch=watch,
         )
     save_checkpoint(path, trained)
+    stale = drop_stale(path, chosen)
+    if stale is not None and not quiet:
+        click.echo(f"Removed {stale}: it was of another run than {path} is now", err=True)
     if as_json:
         emit_json(record_of(trained, path).to_dict())
         return

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import MonitorRecord
+from sharpscope.results.base import plain
+from sharpscope.results.monitor import read_lines, read_monitor
 from sharpscope.training import Epoch
 from sharpscope_cli.progress import Line, duration
+from sharpscope_cli.results import beside
 
 if TYPE_CHECKING:
     from sharpscope.monitor import FlatnessMonitor, Schedule
@@ -68,7 +71,7 @@ def watching(
     recipe: "Recipe", path: Path, progress: EpochWatch, when: "Schedule", *, resume: bool
 ) -> "FlatnessMonitor":
     """Return a monitor that writes beside a checkpoint and shows its last measurement."""
-    from sharpscope.monitor import Sink, beside, monitor_of
+    from sharpscope.monitor import Sink, monitor_of
     from sharpscope.monitor.live import in_words
     from sharpscope.results.monitor import MEASUREMENT
 
@@ -77,18 +80,69 @@ def watching(
             if line["kind"] == MEASUREMENT:
                 progress.tell(in_words(line))
 
-    out = beside(path)
-    found = monitor_of(
+    return monitor_of(
         recipe,
         when=when,
-        out=out,
+        out=beside(path),
         resume=resume,
+        replace=not resume,  # as the checkpoint that it lies beside
         sinks=[Shown()],
         seed=recipe.seed,
     )
-    if not resume:  # as the checkpoint that it lies beside, it is that of this run from now on
-        out.unlink(missing_ok=True)
+
+
+def check_beside(path: Path, recipe: "Recipe", *, goes_on: bool) -> None:
+    """Refuse what lies where a monitor writes beside a checkpoint, and is not of this command.
+
+    It would be replaced, gone on with, or shown as if it were of the new checkpoint.
+
+    Args:
+        path: The checkpoint.
+        recipe: What is trained.
+        goes_on: Whether the monitor of this run goes on with the file.
+
+    Raises:
+        MisuseError: If it is no monitor's, of no recipe, or of another one than it goes on with.
+    """
+    found = beside(path)
+    if not found.is_file() or not found.stat().st_size:
+        return
+    advice = "move it away, or name another file with --out"
+    try:
+        theirs = _recipe_in(found)
+    except MisuseError as error:
+        raise MisuseError(f"{error}; {advice}") from error
+    if theirs is None:
+        raise MisuseError(f"{found} is of a run that sharpscope train did not make; {advice}")
+    if goes_on and theirs not in ({}, plain(recipe.to_dict())):
+        raise MisuseError(
+            f"{found} is of another recipe than the one given; repeat its arguments, move it away, "
+            "or leave out --monitor"
+        )
+
+
+def drop_stale(path: Path, recipe: "Recipe") -> Path | None:
+    """Remove what a monitor wrote of another run than the checkpoint that is now at a path.
+
+    A run of the same recipe is the same one to the bit.
+
+    Returns:
+        What was removed.
+    """
+    found = beside(path)
+    if not found.is_file() or _recipe_in(found) == plain(recipe.to_dict()):
+        return None
+    found.unlink()
     return found
+
+
+def _recipe_in(path: Path) -> Mapping[str, Any] | None:
+    """Return the recipe of a monitored run, None where it has none; empty where no line is whole.
+
+    Raises:
+        MisuseError: If the file is no monitor's.
+    """
+    return read_monitor(path).provenance.get("recipe") if read_lines(path) else {}
 
 
 def watched(record: MonitorRecord) -> str:

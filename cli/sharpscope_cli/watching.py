@@ -47,7 +47,8 @@ def monitor_of(run: Path) -> Path:
 
 def _near(path: Path) -> str:
     folder = path.parent
-    return nearest(path.name, [one.name for one in folder.iterdir()] if folder.is_dir() else [])
+    names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+    return nearest(path.name, [name for name in names if name != path.name])  # a link to nowhere
 
 
 class Drawing:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sharpscope.checks import at_least
 from sharpscope.monitor.clock import Clock
 from sharpscope.monitor.dominating import check_record
 from sharpscope.monitor.keeping import Keeper, warn_of_nothing
@@ -44,6 +45,8 @@ class FlatnessMonitor:
         sinks: More places: ``.csv`` files, functions ``log(numbers, step)`` or ``Sink`` objects.
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
+        replace: Whether a file at ``out`` that is not gone on with is replaced, once this run
+            writes its first line; by default it is refused.
         optimizer: What steps the model, for the threshold of stability.
         trained: The loss that it steps along, which the threshold is of: ``fusion``, or ``total``,
             the subject's ``L_fusion + λ Σ_m L_m``, whose λ_max is then measured as well.
@@ -93,6 +96,7 @@ class FlatnessMonitor:
         out: str | Path | None = None,
         sinks: Iterable[Any] = (),
         resume: bool | None = None,
+        replace: bool = False,
         optimizer: Any = None,
         trained: str | None = None,
         signals: Iterable[Signal] | None = None,
@@ -124,7 +128,7 @@ class FlatnessMonitor:
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
         # Wrong places are told before hours of training.
-        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume)
+        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume, replace=replace)
         self._provenance = dict(provenance or {})
         self._keeper: Keeper | None = None
         self._steps, self._epoch = 0, None
@@ -247,11 +251,12 @@ class FlatnessMonitor:
         Raises:
             MisuseError: If the record is something else, or of other encoders.
         """
+        step = None if step is None else at_least("step", step, 0)
         self._first(step)
         self._note(record)
-        self._steps = self._steps + 1 if step is None else step
+        before, self._steps = self._steps, self._steps + 1 if step is None else step
         self._epoch = epoch
-        self._look(None)
+        self._look(None, before)
 
     def epoch(self, number: int) -> None:
         """Tell that an epoch has ended, and measure where that is due; a loop need tell no steps.
@@ -288,6 +293,6 @@ class FlatnessMonitor:
         if self._keeper is not None and record is not None:
             self._keeper.dominance.note(record)
 
-    def _look(self, ended: int | None) -> None:
+    def _look(self, ended: int | None, before: int | None = None) -> None:
         if self._keeper is not None:  # in another process there is none
-            self._keeper.look(self._steps, self._epoch, ended)
+            self._keeper.look(self._steps, self._epoch, ended, before)

@@ -68,15 +68,18 @@ class Keeper:
             for signal in self._signals:
                 self._rung(signal, entry["encoders"], entry["step"], entry["epoch"])
 
-    def look(self, step: int, epoch: float | None, ended: int | None = None) -> None:
+    def look(
+        self, step: int, epoch: float | None, ended: int | None = None, before: int | None = None
+    ) -> None:
         """Measure if it is due.
 
         Args:
             step: Steps of the optimizer so far.
             epoch: Epochs so far, where they are known.
             ended: Epochs that have just ended; None within one.
+            before: Steps at the look before.
         """
-        now = self._now(step, epoch, ended)
+        now = replace(self._now(step, epoch, ended), before=before)
         due = self._of_user(self._schedule, "due", step, epoch, lambda: self._schedule.due(now))
         if due:
             self._measure(now, epoch)
@@ -199,8 +202,7 @@ class Keeper:
             if (id(owner), name) not in self._told:
                 self._told.add((id(owner), name))
                 reason = f"{type(owner).__name__}.{name} failed: {reason_of(error)}"
-                self._book.failure(step, epoch, reason, self.clock.spent)
-                warnings.warn(f"{reason}; this is told once", stacklevel=2)
+                self._book.failure(step, epoch, reason, self.clock.spent, once=True)
             return None
 
     def _tell(self, event: Event) -> None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from sharpscope.monitor.core import FlatnessMonitor
+from sharpscope.monitor.given import check_monitor
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,7 +18,8 @@ class FlatnessCallback(Callback):
     """Measures flatness while Lightning's trainer trains.
 
     A step is a step of an optimizer, ``trainer.global_step``, whatever number of batches it takes;
-    where several optimizers step in one batch, the monitor is told after the last of them.
+    where several optimizers step in one batch, the monitor is told after the last of them, and a
+    step that was due among them is measured then, under the number of the last.
     Under DDP the first process measures; training goes on bit for bit as without it.
 
     Args:
@@ -25,7 +27,7 @@ class FlatnessCallback(Callback):
             not ``training_step``, which would log.
 
     Raises:
-        MisuseError: When training begins, as from ``FlatnessMonitor.begin``.
+        MisuseError: If it is no monitor; when training begins, as from ``FlatnessMonitor.begin``.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -41,7 +43,7 @@ class FlatnessCallback(Callback):
     """
 
     def __init__(self, monitor: FlatnessMonitor):
-        self.monitor = monitor
+        self.monitor = check_monitor(monitor)
         # Steps that the monitor was told of; None where no training is under way.
         self._told: int | None = None
 

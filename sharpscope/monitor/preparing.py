@@ -13,6 +13,7 @@ from sharpscope.checks import at_least, listed, one_of, positive
 from sharpscope.errors import MisuseError
 from sharpscope.estimators import Coupling
 from sharpscope.estimators.tracking import Tracking
+from sharpscope.monitor.alone import alone
 from sharpscope.monitor.measuring import MEASURES, Measuring
 from sharpscope.subject import Subject
 from sharpscope.subject.door import measured_device
@@ -115,7 +116,7 @@ class Plan:
             SubjectError: If the loader gives no batch or raises.
         """
         whole = _subject(self._source, model)
-        subject = fixed(whole, self._samples, seed=self._seed)
+        subject = alone(fixed(whole, self._samples, seed=self._seed))
         batches = length_of(whole.batches) or length_of(subject.batches) or 1
         subject.device = measured_device(None, subject.model)
         if self._autocast is not None:

@@ -15,6 +15,7 @@ class Now:
 
     Attributes:
         step: Steps of the optimizer so far.
+        before: Those at the look before, where it is known: several optimizers step in one batch.
         epoch: Epochs that have just ended; None within one.
         seconds: Seconds of training so far, those of measuring left out.
         spent: Seconds of measuring so far.
@@ -22,6 +23,7 @@ class Now:
     """
 
     step: int
+    before: int | None = None
     epoch: int | None = None
     seconds: float = 0.0
     spent: float = 0.0
@@ -42,7 +44,7 @@ class Schedule(ABC):
 
 @dataclass(frozen=True)
 class EverySteps(Schedule):
-    """Before the first step and after every n-th one.
+    """Before the first step and after every n-th one, or as soon as that is passed.
 
     Args:
         steps: n, at least 1.
@@ -54,8 +56,13 @@ class EverySteps(Schedule):
         at_least("when", self.steps, 1, "steps")
 
     def due(self, now: Now) -> bool:
-        """Return whether the step is one of them."""
-        return now.epoch is None and now.step % self.steps == 0
+        """Return whether the step is one of them, or the first that was seen after one."""
+        return now.epoch is None and now.step // self.steps > _before(now) // self.steps
+
+
+def _before(now: Now) -> int:
+    # At most one less: a count that begins anew, or is told twice, is taken as it comes.
+    return now.step - 1 if now.before is None else min(now.before, now.step - 1)
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class EveryEpochs(Schedule):
 
 @dataclass(frozen=True)
 class LogSpaced(Schedule):
-    """Before the first step and after steps 1, 2, 4, 8 and so on, by a factor.
+    """Before the first step and after steps 1, 2, 4, 8 and so on, or as soon as one is passed.
 
     Args:
         factor: From one to the next, above 1; steps that are no whole numbers are rounded up.
@@ -93,13 +100,13 @@ class LogSpaced(Schedule):
             raise MisuseError(f"when='log:{self.factor:g}' needs a factor above 1")
 
     def due(self, now: Now) -> bool:
-        """Return whether the step is one of them."""
+        """Return whether the step is one of them, or the first that was seen after one."""
         if now.epoch is not None:
             return False
-        place = 1
-        while place < now.step:
+        place, before = 1, _before(now)
+        while place <= before:
             place = max(place + 1, math.ceil(place * self.factor))
-        return now.step in (0, place)
+        return before < 0 or place <= now.step
 
 
 @dataclass(frozen=True)

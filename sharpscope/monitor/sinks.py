@@ -1,6 +1,7 @@
 """Where a monitor writes: lines of JSON, CSV, TensorBoard, or any function of yours."""
 
 import csv
+import inspect
 import io
 import os
 from abc import ABC, abstractmethod
@@ -10,7 +11,7 @@ from typing import Any
 
 from sharpscope.errors import MisuseError
 from sharpscope.lazy import imported
-from sharpscope.results.files import check_writable
+from sharpscope.results.files import check_writable, write_whole
 from sharpscope.results.monitor import BEGIN, EVENT, FAILURE, MEASUREMENT, as_line, read_lines
 
 Line = Mapping[str, Any]
@@ -50,18 +51,22 @@ class JSONLines(Sink):
     Args:
         path: The file.
         going_on: Whether it goes on with a file that is there.
+        replacing: Whether the first line takes the place of a file that is there.
 
     Attributes:
-        before: The lines that were there.
+        before: The lines that were there and are gone on with.
 
     Raises:
-        MisuseError: If the file is there and is not to be gone on with, cannot be written, or is
-            no file of a monitor.
+        MisuseError: If the file is there and is neither to be gone on with nor replaced, cannot be
+            written, or is no file of a monitor.
     """
 
-    def __init__(self, path: str | Path, *, going_on: bool = False):
+    def __init__(self, path: str | Path, *, going_on: bool = False, replacing: bool = False):
         self.path = Path(path)
         check_writable(self.path)
+        self._replacing, self.before = replacing, list[dict[str, Any]]()
+        if replacing:
+            return
         there = self.path.is_file() and self.path.stat().st_size > 0
         if there and not going_on:
             raise MisuseError(
@@ -76,6 +81,10 @@ class JSONLines(Sink):
 
     def write(self, line: Line) -> None:
         """Add a line at once."""
+        if self._replacing:  # whole, or what was there is as before
+            write_whole(self.path, lambda file: file.write(as_line(line)))
+            self._replacing = False
+            return
         # Opened for each line: a file that was moved away is not written to behind its back, and
         # nothing waits in a buffer when the process dies.
         place = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -133,17 +142,44 @@ class Calling(Sink):
     ``sharpscope/loss`` and ``sharpscope/event/sharpening/image`` (1 where it rang).
 
     Args:
-        log: The function; it is called with ``step`` as a keyword where it takes one of that name.
+        log: The function. The step is passed as the keyword ``step`` where it takes one, and as
+            the second argument where it needs one.
+
+    Raises:
+        MisuseError: If it cannot be called in any of these ways.
     """
 
     def __init__(self, log: Callable[..., Any]):
-        self._log = log
+        self._log, self._how = log, _way_to_call(log)
 
     def write(self, line: Line) -> None:
         """Pass the numbers of a measurement or an event on."""
         numbers = flat(line)
         if numbers:
-            self._log(numbers, step=line["step"])
+            arguments, keywords = self._how(line["step"])
+            self._log(numbers, *arguments, **keywords)
+
+
+def _way_to_call(
+    log: Callable[..., Any],
+) -> Callable[[int], tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Return what makes the arguments beside the numbers, of a step."""
+    # A second argument that may be left out means something else, such as progress bars.
+    ways = (lambda step: ((), {"step": step}), lambda _: ((), {}), lambda step: ((step,), {}))
+    try:
+        signature = inspect.signature(log)
+    except ValueError:  # of a builtin, which tells none
+        return ways[0]
+    for way in ways:
+        arguments, keywords = way(0)
+        try:
+            signature.bind({}, *arguments, **keywords)
+        except TypeError:
+            continue
+        return way
+    raise MisuseError(
+        f"a sink that is a function must take (numbers, step) or (numbers); got one of {signature}"
+    )
 
 
 class TensorBoard(Sink):

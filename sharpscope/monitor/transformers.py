@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from sharpscope.monitor.core import FlatnessMonitor
+from sharpscope.monitor.given import check_monitor
 from sharpscope.subject.door import original
 
 try:
@@ -28,7 +29,7 @@ class FlatnessCallback(TrainerCallback):
         monitor: Its subject, or the function from the model to one.
 
     Raises:
-        MisuseError: When training begins, as from ``FlatnessMonitor.begin``.
+        MisuseError: If it is no monitor; when training begins, as from ``FlatnessMonitor.begin``.
 
     Example:
         >>> import torch, sharpscope as ss
@@ -44,7 +45,7 @@ class FlatnessCallback(TrainerCallback):
     """
 
     def __init__(self, monitor: FlatnessMonitor):
-        self.monitor = monitor
+        self.monitor = check_monitor(monitor)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

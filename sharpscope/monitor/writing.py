@@ -36,6 +36,7 @@ class Book:
         out: The file of JSON lines.
         sinks: Other places.
         resume: Whether to go on with the file; None decides by the first step.
+        replace: Whether the first line replaces a file that is not gone on with.
 
     Attributes:
         going_on: Whether this run goes on with an earlier one.
@@ -44,13 +45,20 @@ class Book:
         MisuseError: If ``out`` has another ending than ``.jsonl``, or cannot be written.
     """
 
-    def __init__(self, out: str | Path | None, sinks: Sequence[Sink], *, resume: bool | None):
+    def __init__(
+        self,
+        out: str | Path | None,
+        sinks: Sequence[Sink],
+        *,
+        resume: bool | None,
+        replace: bool = False,
+    ):
         self.out = None if out is None else Path(out)
         if self.out is not None:
             if self.out.suffix != SUFFIX:
                 raise MisuseError(f"out must end in {SUFFIX}; got {self.out}")
             check_writable(self.out)
-        self._sinks, self._resume = list(sinks), resume
+        self._sinks, self._resume, self._replace = list(sinks), resume, replace
         self._lines: list[Line] = []
         self.going_on = False
 
@@ -67,7 +75,8 @@ class Book:
         going_on = step > 0 if self._resume is None else self._resume
         before: list[Line] = []
         if self.out is not None:
-            file = JSONLines(self.out, going_on=going_on)
+            replacing = self._replace and not going_on
+            file = JSONLines(self.out, going_on=going_on, replacing=replacing)
             before = file.before
             self._sinks.insert(0, file)
         if not before:
@@ -100,10 +109,24 @@ class Book:
         """Write an event."""
         self._add({"kind": EVENT, **asdict(event)})
 
-    def failure(self, step: int, epoch: float | None, reason: str, spent: float) -> None:
-        """Write why a measurement failed."""
+    def failure(
+        self, step: int, epoch: float | None, reason: str, spent: float, *, once: bool = False
+    ) -> None:
+        """Write why something failed, and warn of the first: it may be so to the end.
+
+        Args:
+            step: Steps of the optimizer so far.
+            epoch: Epochs so far, where they are known.
+            reason: What failed and why.
+            spent: Seconds of measuring so far.
+            once: Whether this will not be told again, and is warned of in any case.
+        """
+        known = any(line["kind"] == FAILURE for line in self._lines)
         line = {"kind": FAILURE, "step": step, "epoch": epoch, "reason": reason, "spent": spent}
         self._add(line)
+        if once or not known:
+            told = f"the monitor at step {step:,}: {reason}; training goes on"
+            warnings.warn(told, stacklevel=2)
 
     def end(
         self,

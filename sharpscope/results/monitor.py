@@ -23,6 +23,13 @@ BEGIN, MEASUREMENT, STEPS, EVENT, FAILURE, RESUME, END = (
     "end",
 )
 Line = Mapping[str, Any]
+_STEP = {"step": (int, float)}
+# What readers count on in each line, as JSON has it.
+_NEEDED: dict[str, dict[str, Any]] = {
+    MEASUREMENT: {**_STEP, "encoders": dict},
+    EVENT: {**_STEP, "signal": str, "modality": str},
+    **dict.fromkeys((FAILURE, RESUME, END), _STEP),
+}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -127,9 +134,10 @@ class MonitorRecord(Record):
     def __repr__(self) -> str:
         last = f", step {self.steps[-1]:,}" if self.measurements else ""
         count = len(self.measurements)
+        failed = f"{len(self.failures)} failed, " if self.failures else ""
         return (
             f"MonitorRecord({', '.join(self.modalities)}: {count} "
-            f"measurement{'' if count == 1 else 's'}{last}, {len(self.events)} events, "
+            f"measurement{'' if count == 1 else 's'}{last}, {failed}{len(self.events)} events, "
             f"{self.seconds:.1f} s)"
         )
 
@@ -155,7 +163,7 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
     """Return the lines of a file that grows; a torn last one, of a process killed, is left out.
 
     Raises:
-        MisuseError: If the file cannot be read, or a line before the last is no JSON object.
+        MisuseError: If the file cannot be read, or a line is not one that a monitor writes.
     """
     path = Path(path)
     try:
@@ -169,10 +177,21 @@ def read_lines(path: str | Path) -> list[dict[str, Any]]:
             row: Any = json.loads(line)
         except ValueError:
             row = None
-        if not isinstance(row, dict) or "kind" not in row:
-            raise MisuseError(f"{path} is damaged: line {number} is not a JSON object with a kind")
+        if wrong := _wrong(row):
+            what = "is damaged" if found else "is no file of a monitor"
+            raise MisuseError(f"{path} {what}: line {number} is {wrong}")
         found.append(row)
     return found
+
+
+def _wrong(row: Any) -> str:
+    """Return what a line is instead of one of the file; nothing where it is one."""
+    if not isinstance(row, dict) or not isinstance(row.get("kind"), str):
+        return "not a JSON object with a kind"
+    for name, kind in _NEEDED.get(row["kind"], {}).items():
+        if not isinstance(row.get(name), kind):
+            return f"of kind {row['kind']!r} and has no {name} that can be read"
+    return ""
 
 
 def as_line(row: Line) -> bytes:

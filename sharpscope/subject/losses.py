@@ -207,14 +207,24 @@ def _mean_times(value: Any, items: int) -> LossSum:
 
 def _scalar(value: Any) -> Tensor:
     if not isinstance(value, Tensor) or value.numel() != 1:
-        got = (
-            f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
-        )
         raise SubjectError(
             "the loss must return a tensor with one number, the batch's mean, or a pair "
-            f"(sum, weight); got {got}"
+            f"(sum, weight); got {_in_words(value)}"
         )
     return value.reshape(())
+
+
+def _in_words(value: Any) -> str:
+    """Return what a loss returned, without the numbers in it."""
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {tuple(value.shape)}"
+    if isinstance(value, Mapping):  # what models of transformers return is one too
+        names = [str(name) for name in value]
+        advice = ": return its entry 'loss'" if "loss" in names else ""
+        return f"{type(value).__name__} of {', '.join(names[:6]) or 'nothing'}{advice}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__} of {len(value)}"
+    return repr(value)
 
 
 def _weight(value: Any) -> float:

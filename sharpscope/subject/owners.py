@@ -128,6 +128,11 @@ def _matches(
             f"a list of these; got {type(pattern).__name__}"
         )
     if not found:
+        if _is_empty(model, pattern):
+            raise MisuseError(
+                f"{what} of {modality!r} is a module without parameters, and so without curvature: "
+                "leave it out"
+            )
         prefixes = _prefixes(model)
         hint = nearest(pattern, prefixes) if isinstance(pattern, str) else ""
         raise MisuseError(
@@ -141,6 +146,15 @@ def matches(name: str, pattern: str) -> bool:
     """Whether a parameter's name lies under a module path or fits a glob."""
     pattern = clean(pattern)
     return name == pattern or name.startswith(pattern + ".") or fnmatchcase(name, pattern)
+
+
+def _is_empty(model: nn.Module, pattern: Any) -> bool:
+    """Whether a pattern that matches no parameter is a module of the model all the same."""
+    return any(
+        module is pattern or (isinstance(pattern, str) and clean(name) == clean(pattern))
+        for name, module in model.named_modules()
+        if name
+    )
 
 
 def _prefixes(model: nn.Module) -> list[str]:

@@ -165,6 +165,10 @@ def test_equal_train_loss(runs: Path) -> None:
     shutil.copy(one, "alone.pt")
     line = failed("compare", one, "alone.pt", *asked, code=2)
     assert "no checkpoint was kept on the way to alone.pt: train with --keep-every 1" in line
+    shutil.copy(one, "mixed.pt")
+    shutil.copy(runs / "sam-s1.epoch0002.pt", "mixed.epoch0002.pt")
+    line = failed("compare", "mixed.pt", other, *asked, code=2)
+    assert "mixed.epoch0002.pt was kept of another recipe than mixed.pt has: move it" in line
 
 
 def test_equal_train_loss_of_checkpoints_with_other_names(runs: Path, tmp_path: Path) -> None:

@@ -216,6 +216,8 @@ def test_misuse_is_one_sentence() -> None:
     Path("bad.monitor.jsonl").write_text("1\n")
     Path("other.jsonl").write_text(json.dumps({"kind": "begin", "schema": "theirs"}) + "\n")
     Path("x.json").write_text("{}")
+    Path("step.jsonl").write_bytes(as_line(BEGIN) + as_line({"kind": "end", "step": "x"}))
+    Path("qqqqqqqqqqqqqqqq.jsonl").symlink_to("nowhere.jsonl")
     Path("empty").mkdir()
     for arguments, sentence in {
         ("lat.pt",): "no monitor writes beside lat.pt: lat.monitor.jsonl, which sharpscope train "
@@ -225,7 +227,9 @@ def test_misuse_is_one_sentence() -> None:
         (".",): ". is a folder: name one run of 2, such as bad.monitor.jsonl",
         ("empty",): "empty is a folder: name one run",
         ("x.json",): "x.json is neither a .monitor.jsonl file nor a checkpoint (.pt, .pth)",
-        ("bad.monitor.jsonl",): "bad.monitor.jsonl is damaged: line 1 is not a JSON object",
+        ("bad.monitor.jsonl",): "bad.monitor.jsonl is no file of a monitor: line 1 is not a JSON o",
+        ("step.jsonl",): "step.jsonl is damaged: line 2 is of kind 'end' and has no step that can",
+        ("qqqqqqqqqqqqqqqq.jsonl",): "Error: no such file: qqqqqqqqqqqqqqqq.jsonl\n",
         ("other.jsonl",): "other.jsonl cannot be shown: the first line is not the beginning",
         (FILE, "--out", "x.gif"): "a figure's file must end in '.pdf', '.svg', '.png' or '.html'",
         (FILE, "--out", "x.vtr"): ".vtr holds the grid of one landscape",

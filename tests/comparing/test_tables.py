@@ -18,7 +18,7 @@ from sharpscope.errors import MisuseError
 from sharpscope.results import Comparison, load
 from sharpscope.results.comparison import Difference
 from tests.comparing.makers import largest, traced
-from tests.results.makers import a_comparison
+from tests.results.comparisons import a_comparison
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from sharpscope.figures.comparison import caption_comparison, draw_comparison
 from sharpscope.results import Comparison
 from sharpscope.results.comparison import Verdict
 from tests.comparing.makers import largest, provenance, traced
-from tests.results.makers import a_comparison, a_gap
+from tests.results.comparisons import a_comparison
+from tests.results.makers import a_gap
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch.utils.data import DataLoader
 
 from sharpscope.errors import MisuseError
+from sharpscope.monitor.lightning import FlatnessCallback
 from sharpscope.results.monitor import read_monitor
 from tests.monitor.lit import Lit, left_by, loader, monitor_of, trained, trainer_of, watched
 from tests.monitor.towers import Items, logits_loss, seed
@@ -112,6 +113,36 @@ def test_manual_optimization_counts_the_steps_of_all_optimizers():
     assert monitor.record.epochs == [0, 0.4, 0.8]
 
 
+class Adversarial(ByHand):
+    """Two optimizers, one of which steps twice in each batch: three steps."""
+
+    def training_step(self, batch: Any, index: int) -> None:
+        """Take all steps."""
+        first, second = self.optimizers()  # pyright: ignore[reportGeneralTypeIssues]
+        for optimizer in (first, first, second):
+            optimizer.zero_grad()
+            self.manual_backward(Lit.training_step(self, batch, index))
+            optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("when", "steps"), [(5, [0, 6, 12, 15, 21, 27, 30]), ("log", [0, 3, 6, 9, 18])]
+)
+def test_steps_that_several_optimizers_pass_are_made_up_for(when: Any, steps: list[int]):
+    monitor = monitor_of(when=when)
+    trained(monitor, module=Adversarial(), max_epochs=1)
+    assert monitor.record.steps == steps
+    assert monitor.record.epochs == [step / 30 for step in steps]
+
+
+def test_a_step_that_is_passed_after_a_resume_is_made_up_for(tmp_path: Path):
+    trainer, _ = trained(module=Adversarial(), max_epochs=1)
+    trainer.save_checkpoint(tmp_path / "one.ckpt")
+    monitor = monitor_of(when=32)
+    trainer_of(monitor).fit(Adversarial(), loader(), ckpt_path=tmp_path / "one.ckpt")
+    assert monitor.record.steps == [33]
+
+
 def test_epochs_end_where_they_end():
     monitor = monitor_of(when="epoch")
     trained(monitor, max_steps=25, max_epochs=9)
@@ -131,6 +162,7 @@ def test_a_data_set_without_a_length_has_whole_epochs():
     assert monitor.record.epochs == [0, 0, 0, 1, 1]
 
 
+@pytest.mark.filterwarnings("ignore:the monitor at step 10")
 @pytest.mark.parametrize("how", ["raises", "not finite"])
 def test_a_measurement_that_fails_is_logged_and_training_goes_on(how: str, tmp_path: Path):
     out = tmp_path / "run.jsonl"
@@ -229,6 +261,12 @@ def test_a_logger_of_lightning_is_a_sink(tmp_path: Path):
         "10",
         "20",
     ]
+
+
+def test_what_is_no_monitor_is_refused():
+    subject: Any = watched(Lit())
+    with pytest.raises(MisuseError, match=r"takes a FlatnessMonitor, .*; got Subject"):
+        FlatnessCallback(subject)
 
 
 def test_without_lightning_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -63,3 +64,13 @@ def test_what_is_no_subject_is_refused():
 
     with pytest.raises(SubjectError, match="the loader raised OSError: gone"):
         FlatnessMonitor(subject(net(), data=Loader())).begin()
+
+
+def test_a_step_is_a_whole_number():
+    monitor = FlatnessMonitor(subject(net()), ["lambda_max"], when=2, **QUICK)
+    wrong: Any
+    for wrong in ("2", 2.0, torch.tensor(2), -1):
+        with pytest.raises(MisuseError, match="step must be a whole number of at least 0; got"):
+            monitor(wrong)
+    monitor(np.int64(2))  # pyright: ignore[reportArgumentType]
+    assert (monitor.record.steps, type(monitor.record.steps[0])) == ([2], int)

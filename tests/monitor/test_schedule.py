@@ -29,6 +29,22 @@ def test_steps_epochs_and_powers():
     assert not LogSpaced().due(Now(step=8, epoch=1))
 
 
+def seen(schedule: Schedule, steps: list[int]) -> list[int]:
+    """Return at which of the steps it is due, each told with the one before."""
+    pairs = zip([None, *steps], steps, strict=False)
+    return [step for before, step in pairs if schedule.due(Now(step=step, before=before))]
+
+
+def test_a_step_that_is_passed_is_made_up_for_at_once():
+    threes = list(range(0, 31, 3))
+    assert seen(EverySteps(5), threes) == [0, 6, 12, 15, 21, 27, 30]
+    assert seen(EverySteps(2), threes) == threes  # once each
+    assert seen(LogSpaced(), threes) == [0, 3, 6, 9, 18]
+    # Told twice, or counted anew in each epoch: as it comes.
+    assert seen(EverySteps(2), [0, 0, 1, 2, 1, 2]) == [0, 0, 2, 2]
+    assert seen(LogSpaced(), [0, 3, 4, 0, 1]) == [0, 3, 4, 0, 1]
+
+
 def test_a_budget_waits_until_what_is_saved_up_pays():
     schedule = Budgeted(0.05)
     assert not schedule.due(Now(step=9, seconds=1e6))  # nothing tells what one takes

@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from sharpscope.errors import MisuseError
-from sharpscope.monitor import CSV, Calling, LiveLine, TensorBoard
+from sharpscope.errors import MisuseError, SubjectError
+from sharpscope.monitor import CSV, Calling, FlatnessMonitor, LiveLine, TensorBoard
 from sharpscope.monitor.sinks import JSONLines, Sink, flat
 from sharpscope.results import MonitorRecord, load
 from sharpscope.results.monitor import as_line, read_lines, read_monitor
+from tests.monitor.nets import net, subject
 from tests.results.makers import a_monitor
 
+QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
 RECORD = a_monitor()
 
 
@@ -63,6 +65,43 @@ def test_a_torn_line_is_dropped_and_cut_off(tmp_path: Path):
         assert read_monitor(path).steps == [0, 100, 200]
 
 
+def test_a_file_is_replaced_by_the_first_line_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "run.jsonl"
+    written(JSONLines(path))
+    before = path.read_bytes()
+    sink = JSONLines(path, replacing=True)
+    assert sink.before == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lambda *_: Path("/nowhere/at/all").stat())
+        with pytest.raises(MisuseError, match=r"cannot write .*run\.jsonl: No such file"):
+            sink.write(lines()[0])
+    assert path.read_bytes() == before
+    for line in lines()[:2]:
+        sink.write(line)
+    assert path.read_bytes() == b"".join(map(as_line, lines()[:2]))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_replaced_only_by_a_run_that_begins(tmp_path: Path):
+    out = tmp_path / "r.monitor.jsonl"
+    FlatnessMonitor(subject(net()), ["lambda_max"], when=1, out=out, **QUICK).begin()
+    before = out.read_bytes()
+    how: dict[str, Any] = {"when": 1, "out": out, "replace": True, **QUICK}
+    with pytest.raises(SubjectError, match="the data is empty"):
+        FlatnessMonitor(subject(net(), data=[]), ["trace"], **how).begin()
+    assert out.read_bytes() == before
+    monitor = FlatnessMonitor(subject(net()), ["trace"], **how)
+    monitor.begin()
+    assert load(out) == monitor.record
+    assert monitor.record.settings["measure"] == ("trace",)
+    again = FlatnessMonitor(subject(net()), ["trace"], **how)
+    again.begin(step=3)  # taken up again: gone on with, and not replaced
+    again(4)
+    assert again.record.steps == [0, 4]
+
+
 def test_what_was_trained_again_is_left_out(tmp_path: Path):
     path = tmp_path / "run.jsonl"
     first = lines()
@@ -80,6 +119,17 @@ def test_files_that_are_none(tmp_path: Path):
     path.write_text('{"kind": "begin"}\n{"no": 1}\n')
     with pytest.raises(MisuseError, match="is damaged: line 2 is not a JSON object with a kind"):
         load(path)
+    head = as_line(lines()[0]).decode()
+    for row, sentence in {
+        '{"kind": "measurement", "step": 1}': "'measurement' and has no encoders that can be read",
+        '{"kind": "measurement", "encoders": {}}': "'measurement' and has no step that can be read",
+        '{"kind": "event", "step": 1, "signal": "x"}': "'event' and has no modality that can be",
+        '{"kind": "failure", "step": null}': "'failure' and has no step that can be read",
+        '{"kind": 3}': "not a JSON object with a kind",
+    }.items():
+        path.write_text(f"{head}{row}\n")
+        with pytest.raises(MisuseError, match=f"is damaged: line 2 is .*{sentence}"):
+            load(path)
     path.write_text('{"kind": "note"}\n')
     with pytest.raises(MisuseError, match="first line is not the beginning of a sharpscope/monit"):
         load(path)
@@ -144,6 +194,32 @@ def test_any_function_is_given_numbers_and_the_step():
     assert all(isinstance(v, float) for numbers, _ in heard for v in numbers.values())
     bare = {"kind": "measurement", "step": 1, "loss": None, "encoders": {"a": {"trace": None}}}
     assert flat(bare) == {}
+
+
+def test_a_function_is_called_as_it_can_be():
+    heard: list[Any] = []
+
+    def by_place(numbers: Any, global_step: int) -> None:
+        heard.append(global_step)
+
+    def by_name(numbers: Any, *, commit: bool = True, step: int | None = None) -> None:
+        heard.append(step)
+
+    def anything(*numbers: Any, **others: Any) -> None:
+        heard.append((len(numbers), others))
+
+    def log_dict(numbers: Any, prog_bar: bool = False) -> None:
+        heard.append(prog_bar)
+
+    for log in (by_place, by_name, anything, log_dict, heard.append):
+        Calling(log).write(lines()[2])
+    assert heard[:3] == [100, 100, (1, {"step": 100})]
+    assert heard[3] is False
+    assert heard[4]["sharpscope/ehr/trace"] == 4.0
+    with pytest.raises(
+        MisuseError, match=r"must take \(numbers, step\) or \(numbers\); got one of"
+    ):
+        Calling(lambda: None)
 
 
 def test_tensorboard_has_the_scalars(tmp_path: Path):

@@ -14,6 +14,7 @@ from transformers import Trainer
 
 import sharpscope as ss
 from sharpscope.errors import MisuseError
+from sharpscope.monitor.transformers import FlatnessCallback
 from sharpscope.results.monitor import read_monitor
 from tests.monitor.bert import Captions, Pair, loss_of
 from tests.monitor.hugging import left_by, monitor_of, trained, trainer_of, watched
@@ -95,10 +96,16 @@ def test_another_forward_of_the_models_own_is_left_alone():
 
 
 def test_steps_are_those_of_the_optimizer(tmp_path: Path):
-    monitor = monitor_of(when=1)
-    trained(tmp_path, monitor, gradient_accumulation_steps=4)
-    assert monitor.record.steps == [0, 1, 2, 3, 4, 5, 6]  # 4, 4 and 2 batches twice
-    assert monitor.record.epochs == [0, 0.4, 0.8, 1, 1.4, 1.8, 2]
+    every, ends = monitor_of(when=1), monitor_of(when="epoch")
+    trainer = trained(tmp_path, every, ends, gradient_accumulation_steps=4)
+    # 4, 4 and 2 batches twice. The Trainer of 4.50 reckons without what is left over, and ends
+    # after as many steps less.
+    steps = trainer.state.global_step
+    assert steps in (4, 6)
+    assert every.record.steps == list(range(steps + 1))
+    assert every.record.epochs == [0, 0.4, 0.8, 1, 1.4, 1.8, 2][: steps + 1]
+    assert ends.record.steps == [0, 3, 6][: 1 + steps // 3]
+    assert ends.record.epochs == [0, 1, 2][: 1 + steps // 3]
 
 
 def test_epochs_end_where_they_end(tmp_path: Path):
@@ -109,6 +116,7 @@ def test_epochs_end_where_they_end(tmp_path: Path):
     assert monitor.record.ended
 
 
+@pytest.mark.filterwarnings("ignore:the monitor at step 10")
 @pytest.mark.parametrize("how", ["raises", "not finite"])
 def test_a_measurement_that_fails_is_logged_and_training_goes_on(how: str, tmp_path: Path):
     out = tmp_path / "run.jsonl"
@@ -183,6 +191,12 @@ def test_the_trainers_log_is_a_sink(tmp_path: Path):
     assert [entry["sharpscope/image/trace"] for entry in logged] == monitor.record.course(
         "image", "trace"
     )
+
+
+def test_what_is_no_monitor_is_refused():
+    subject: Any = watched(Pair())
+    with pytest.raises(MisuseError, match=r"takes a FlatnessMonitor, .*; got Subject"):
+        FlatnessCallback(subject)
 
 
 def test_without_transformers_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):

@@ -46,12 +46,17 @@ def test_a_measurement_that_fails_is_told_and_the_next_one_tried(
         subject(net(), loss=loss, unimodal={}), when=1, out=out, measure=["trace"], **QUICK
     )
     monitor.begin()
-    for step in (1, 2, 3):
-        loss.broken = step == 2
-        monitor(step)
+    monitor(1)
+    loss.broken = True
+    with pytest.warns(UserWarning, match="the monitor at step 2: a measurement failed: .*goes on"):
+        monitor(2)
+    monitor(3)  # the first one is warned of, the rest is in the record
+    loss.broken = False
+    monitor(4)
     record = monitor.close()
-    assert record.steps == [0, 1, 3]
-    (failure,) = record.failures
+    assert record.steps == [0, 1, 4]
+    assert repr(record).startswith("MonitorRecord(ehr, cxr: 3 measurements, step 4, 2 failed, 0 ev")
+    failure, _ = record.failures
     assert failure["step"] == 2
     assert failure["reason"].startswith("a measurement failed: ")
     assert reason in failure["reason"].replace(":", "")
@@ -64,7 +69,8 @@ def test_weights_that_are_not_finite_are_a_failure_and_not_an_end():
     monitor.begin()
     with torch.no_grad():
         model.head.weight[0, 0] = float("inf")
-    monitor(1)
+    with pytest.warns(UserWarning, match="not finite"):
+        monitor(1)
     assert monitor.record.steps == [0]
     assert "not finite" in monitor.record.failures[0]["reason"]
 
@@ -147,6 +153,7 @@ def test_a_budget_is_kept(monkeypatch: pytest.MonkeyPatch):
     assert monitor.spent <= 0.1 * monitor.seconds + 20  # the last one is no longer than it was told
 
 
+@pytest.mark.filterwarnings("ignore:the monitor at step")
 def test_failures_under_a_budget_are_as_far_apart_as_measurements(monkeypatch: pytest.MonkeyPatch):
     clock = Ticking()
     monkeypatch.setattr("time.perf_counter", clock)

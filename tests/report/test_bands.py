@@ -3,18 +3,14 @@
 from sharpscope.report.bands import PAPER, SCREEN, bands
 from sharpscope.report.table import tabulate
 from sharpscope.results import Result
+from tests.report.pages import EVERY
 from tests.results.makers import (
-    a_contribution,
     a_coupling,
-    a_density,
     a_gap,
     a_landscape,
-    a_sharpness,
     a_trace,
     an_eigen,
 )
-
-EVERY = (a_trace, an_eigen, a_density, a_sharpness, a_gap, a_coupling, a_contribution, a_landscape)
 
 
 def test_groups_stand_side_by_side_while_there_is_room():

@@ -6,7 +6,7 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.results.comparison import Comparison, Verdict, ratio_text, signed
-from tests.results.makers import a_comparison
+from tests.results.comparisons import a_comparison
 
 
 def test_its_sentence_is_that_of_the_issue():

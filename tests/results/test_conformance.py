@@ -10,8 +10,8 @@ import pytest
 
 from sharpscope.errors import MisuseError
 from sharpscope.results import Record, Result, load
+from tests.results.comparisons import a_comparison
 from tests.results.makers import (
-    a_comparison,
     a_contribution,
     a_coupling,
     a_density,

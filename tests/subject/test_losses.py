@@ -217,7 +217,9 @@ def test_callables_return_a_mean_or_a_pair():
         (lambda b: (b[0].mean(), {"logits": 1}), r"the weight .* must be one number; got dict$"),
         (lambda b: (b[0].mean(), b[0]), r"the weight .* must be one number; got Tensor$"),
         (lambda b: (0.5, 3), r"got 0.5$"),
-        (lambda b: (b[0].sum(), 1, 2), r"got \(tensor"),
+        (lambda b: (b[0].sum(), 1, 2), r"got tuple of 3$"),
+        (lambda b: {"loss": b[0], "x": b[0]}, r"got dict of loss, x: return its entry 'loss'$"),
+        (lambda b: {}, r"got dict of nothing$"),
     ],
 )
 def test_other_returns_are_one_sentence(value: Any, sentence: str):

@@ -72,6 +72,15 @@ def test_maps_that_cannot_be_meant(encoders: Any, sentence: str):
         assign_owners(model(), encoders)
 
 
+@pytest.mark.parametrize("how", ["by name", "as a module", "compiled"])
+def test_a_module_without_parameters_is_told_as_such(how: str):
+    whole = nn.ModuleDict({"enc": nn.Linear(2, 2), "image": nn.Sequential(nn.Flatten())})
+    pattern = whole["image"] if how == "as a module" else "image"
+    found: Any = torch.compile(whole, backend="eager") if how == "compiled" else whole
+    with pytest.raises(MisuseError, match=r"of 'a' is a module without parameters, .*leave it out"):
+        assign_owners(found, {"a": pattern})
+
+
 @pytest.mark.parametrize("name", ["all", "shared", "fusion", "total"])
 def test_words_with_a_meaning_are_no_names(name: str):
     with pytest.raises(MisuseError, match=f"an encoder cannot be called '{name}', a word with"):
