@@ -52,11 +52,11 @@ def gone(process: int) -> bool:
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def fail(what: str, rank: int, step: int) -> None:
+def fail(what: str, rank: int, step: int, again: bool) -> None:
     """Do what is asked for, where and when it is."""
     if step != FAILS_AT:
         return
-    if what == "raises" and rank and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+    if what == "raises" and rank and not again:
         raise RuntimeError("this rank has failed")
     if what == "is killed" and rank:
         die()
@@ -78,7 +78,8 @@ def train(folder: Path, what: str, rank: int, wrapped: Callable[[Any], Any]) -> 
     towers.seed()
     net, done = towers.Net(), 0
     optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
-    if last.exists():
+    again = last.exists()
+    if again:
         state: Any = torch.load(last)
         net.load_state_dict(state["model"])
         done = state["step"]
@@ -90,7 +91,7 @@ def train(folder: Path, what: str, rank: int, wrapped: Callable[[Any], Any]) -> 
     monitor.begin(step=done)
     batches = towers.Items().batches()[rank::2]
     for step in range(done + 1, STEPS + 1):
-        fail(what, rank, step)
+        fail(what, rank, step, again)
         optimizer.zero_grad()
         loss(model, batches[step % len(batches)]).backward()
         optimizer.step()

@@ -59,9 +59,7 @@ def trained(steps: int = 6, **settings: Any) -> FlatnessMonitor:
 
 def test_a_signal_that_fails_is_told_once_and_looks_again(tmp_path: Path):
     out = tmp_path / "r.monitor.jsonl"
-    with pytest.warns(
-        UserWarning, match="Broken.look failed: KeyError: 'trace'; training"
-    ) as w:
+    with pytest.warns(UserWarning, match="Broken.look failed: KeyError: 'trace'; training") as w:
         monitor = trained(4, signals=[Broken(until=2), Broken()], out=out)
     assert len(w) == 1
     record = monitor.close()
