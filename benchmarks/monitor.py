@@ -7,7 +7,7 @@ Three processes of one thread. Two train the same recipe for as many steps, one 
 ``budget=0.05``; they run side by side, so that what else the machine does slows both. Quoted are
 CPU seconds of the process and wall-clock seconds, watched over plain. The weights at the end are
 compared bit for bit. The third measures at fixed steps of a shorter run of the same recipe with and
-without the vectors of the measurement before, at the same errors, and counts products.
+without what the measurement before has left, at the same errors, and counts products.
 """
 
 import argparse
@@ -31,8 +31,16 @@ from sharpscope.training.trainer import _own_randomness
 HERE = Path(__file__).parent
 MEASURE = ("trace", "lambda_max", "alignment")
 BUDGET, RTOL, EIGEN_RTOL, SAMPLES = 0.05, 0.048, 0.02, 128
-# Errors at which products are counted: of the trace, and the residual of λ_max.
-ERRORS = ((0.05, 0.02), (0.03, 0.001), (None, 0.001))
+# What products are counted at: steps between measurements, error of the trace, residual of λ_max,
+# seeds of batches and probes.
+COUNTED = (
+    (80, 0.05, 0.02, 3),
+    (20, 0.05, 0.02, 1),
+    (80, 0.03, 0.001, 3),
+    (20, 0.03, 0.001, 1),
+    (80, None, 0.001, 3),
+    (80, None, 0.02, 3),
+)
 
 
 def main() -> None:
@@ -104,33 +112,29 @@ def side(watched: bool, quick: bool) -> dict[str, Any]:
 def counts(quick: bool) -> list[dict[str, Any]]:
     """Return the products of measurements with and without a warm start, at the same errors."""
     chosen = recipe(40)
-    every = 400 if quick else 80
-    pairs: dict[tuple[float | None, float], tuple[FlatnessMonitor, FlatnessMonitor]] = {}
-    for rtol, residual in ERRORS:
-        how: dict[str, Any] = {"when": every, "samples": SAMPLES, "products": 150}
-        how |= {"measure": ["lambda_max"] if rtol is None else ["trace", "lambda_max"]}
-        how |= {"rtol": rtol or RTOL, "eigen_rtol": residual, "signals": ()}
-        pairs[rtol, residual] = monitor_of(chosen, **how), monitor_of(chosen, warm=False, **how)
-    every_one = [monitor for pair in pairs.values() for monitor in pair]
-    run = _run(chosen, _Several(every_one))
+    pairs: list[tuple[tuple[Any, ...], FlatnessMonitor, FlatnessMonitor]] = []
+    for every, rtol, residual, seeds in COUNTED:
+        for seed in range(1 if quick else seeds):
+            how: dict[str, Any] = {"when": 5 * every if quick else every, "seed": seed}
+            how |= {"samples": SAMPLES, "products": 150}
+            how |= {"measure": ["lambda_max"] if rtol is None else ["trace", "lambda_max"]}
+            how |= {"rtol": rtol or RTOL, "eigen_rtol": residual, "signals": ()}
+            both = monitor_of(chosen, **how), monitor_of(chosen, warm=False, **how)
+            pairs.append(((every, rtol, residual), *both))
+    run = _run(chosen, _Several([monitor for _, *pair in pairs for monitor in pair]))
     with _own_randomness(chosen, torch.device("cpu")):
         run.begin()
         while not run.done:
             run.epoch()
-    found: list[dict[str, Any]] = []
-    for (rtol, residual), (warm, cold) in pairs.items():
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for at, warm, cold in pairs:
         for name in chosen.modalities:
-            both = [_products(monitor, name) for monitor in (warm, cold)]
-            found.append(
-                {
-                    "rtol": rtol,
-                    "residual": residual,
-                    "modality": name,
-                    "warm": both[0],
-                    "cold": both[1],
-                }
-            )
-    return found
+            every, rtol, residual = at
+            facts = {"every": every, "rtol": rtol, "residual": residual, "modality": name}
+            row = found.setdefault((*at, name), {**facts, "warm": [], "cold": []})
+            row["warm"] += _products(warm, name)
+            row["cold"] += _products(cold, name)
+    return list(found.values())
 
 
 class _Several:
@@ -186,6 +190,13 @@ def _started(name: str, quick: bool) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*command, *(["--quick"] if quick else [])], stdout=subprocess.PIPE)
 
 
+def _ratio(warm: list[int], cold: list[int]) -> tuple[float, float]:
+    """Return the ratio of two sums of pairs, and its standard error."""
+    ratio = sum(warm) / sum(cold)
+    squares = sum((w - ratio * c) ** 2 for w, c in zip(warm, cold, strict=True))
+    return ratio, (squares * len(warm) / max(1, len(warm) - 1)) ** 0.5 / sum(cold)
+
+
 def table(found: dict[str, Any]) -> str:
     """Return what was found, in words."""
     plain, watched = found["plain"], found["watched"]
@@ -211,20 +222,24 @@ def table(found: dict[str, Any]) -> str:
         f"errors of all traces under 5 % (the largest of all {100 * max(errors, default=0):.2g} "
         f"%); weights at the end {same}.",
         "",
-        "Products of a measurement with the leading vectors of the one before (warm) and from a "
-        "random start (cold), at the same errors, mean over the measurements of a run of 40 epochs "
-        "but the first:",
+        "Products of a measurement that goes on from the one before (warm) and of one that begins "
+        "anew (cold), at the same errors, in a run of 40 epochs of 20 steps, the first measurement "
+        "left out. Counts are random, as probes are: single measurements may cost more than the "
+        "cold one beside them.",
         "",
-        "| trace to | λ_max to | encoder | warm | cold | warm / cold | most warm / cold |",
-        "|---|---|---|---|---|---|---|",
+        "| steps between | trace to | λ_max to | encoder | measurements | warm | cold | "
+        "warm / cold | ± | cost more |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["counts"]:
         warm, cold = row["warm"], row["cold"]
         target = "not measured" if row["rtol"] is None else f"{100 * row['rtol']:g} %"
-        worst = max(w / c for w, c in zip(warm, cold, strict=True))
+        ratio, error = _ratio(warm, cold)
+        more = sum(w > c for w, c in zip(warm, cold, strict=True)) / len(warm)
         lines.append(
-            f"| {target} | {row['residual']:g} | {row['modality']} | {sum(warm) / len(warm):.1f} | "
-            f"{sum(cold) / len(cold):.1f} | {sum(warm) / sum(cold):.2f} | {worst:.2f} |"
+            f"| {row['every']} | {target} | {row['residual']:g} | {row['modality']} | {len(warm)} "
+            f"| {sum(warm) / len(warm):.1f} | {sum(cold) / len(cold):.1f} | {ratio:.2f} | "
+            f"{error:.2f} | {100 * more:.0f} % |"
         )
     return "\n".join(lines) + "\n"
 

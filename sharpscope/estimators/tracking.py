@@ -134,8 +134,10 @@ class Tracking:
             trace: Whether the trace is wanted.
             largest: Whether the largest eigenvalue is.
         """
+        if known is not None and known.vectors.shape[1] != operator.dim:
+            known = None  # other parameters are trained by now
         meter, panel = Meter(self.budget, self.max_seconds), Panel(known and known.seen)
-        warm = known if known is not None and len(known.vectors) else None
+        warm = known if known is not None and known.values.any() else None
         with operator.session():
             krylov = Krylov(operator, self.seed, warm and self._start(operator, warm))
             share = self.budget // 2 if trace else self.budget

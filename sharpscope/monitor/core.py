@@ -59,7 +59,7 @@ class FlatnessMonitor:
         products: Products that one measurement of an encoder may spend.
         autocast: ``torch.bfloat16`` or ``torch.float16`` measures under autocast; by default
             everything is measured in the parameters' dtype (float32 for half precision).
-        warm: Whether a measurement begins with the leading eigenvectors of the last one.
+        warm: Whether a measurement goes on from the last one, which saves products.
         seed: Names the measuring batches and all random draws.
         provenance: Facts to keep in the file, such as a recipe.
 

@@ -62,7 +62,7 @@ class Measuring:
         measure: Any of ``trace``, ``lambda_max``, ``alignment`` and ``coupling``.
         tracking: How trace and λ_max are estimated.
         coupling: How pairs are.
-        warm: Whether a measurement begins with the leading Ritz vectors of the last one.
+        warm: Whether a measurement goes on from the last one: ``Tracking`` says how.
         epoch_steps: About how many steps an epoch has, where no loop tells.
         trained: The loss that is trained; by default the fusion loss where there is no other, and
             else unknown.

@@ -145,6 +145,25 @@ def test_a_small_operator_is_exact_again_and_again():
             known = found.known
 
 
+def test_an_operator_that_was_nothing_is_begun_anew():
+    nothing, something = torch.zeros(200, 200).double(), with_spectrum(OUTLIERS[:200])
+    known = Tracking()(DenseOperator(nothing)).known
+    found = Tracking()(DenseOperator(something), known)
+    assert found.largest == pytest.approx(40.0, rel=0.02)
+    assert found.trace is not None
+    assert found.trace.value is not None
+    assert found.trace.value == pytest.approx(OUTLIERS[:200].sum().item(), rel=0.2)
+
+
+def test_what_is_known_of_other_parameters_is_not_used():
+    small, large = (DenseOperator(with_spectrum(OUTLIERS[:size])) for size in (200, 300))
+    found = Tracking()(large, Tracking()(small).known)
+    anew = Tracking()(large)
+    assert found.trace is not None
+    assert anew.trace is not None
+    assert (found.stale, found.matched, found.trace.value) == (None, 0, anew.trace.value)
+
+
 def test_an_encoder_is_its_dense_hessian():
     model = build("layer_norm")
     names = tuple(n for n, _ in model.named_parameters() if n.startswith("ehr_model"))
