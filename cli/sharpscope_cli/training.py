@@ -63,8 +63,7 @@ def schedule(monitor: bool, when: str | None, budget: float | None) -> "Schedule
         return None
     from sharpscope.monitor.schedule import schedule_of
 
-    steps = int(when) if when and when.isdigit() else when
-    return schedule_of(steps or "auto", 0.05 if budget is None else budget)
+    return schedule_of(when or "auto", 0.05 if budget is None else budget)
 
 
 def watching(
