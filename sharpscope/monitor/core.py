@@ -14,10 +14,10 @@ from sharpscope.monitor.clock import Clock
 from sharpscope.monitor.dominating import check_record
 from sharpscope.monitor.keeping import Keeper, warn_of_nothing
 from sharpscope.monitor.measuring import MEASURES
+from sharpscope.monitor.places import sinks_of
 from sharpscope.monitor.preparing import Plan, SubjectOrFactory, first_process
 from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
-from sharpscope.monitor.sinks import sink_of
 from sharpscope.monitor.stability import reasons
 from sharpscope.monitor.writing import Book, beginning
 from sharpscope.optim import Step
@@ -42,7 +42,8 @@ class FlatnessMonitor:
             ``epoch`` or ``epoch:N``; ``log`` or ``log:FACTOR``.
         budget: Share of the training time that measuring may take, for ``auto``.
         out: File to write, ``.jsonl``; nothing is written without it.
-        sinks: More places: ``.csv`` files, functions ``log(numbers, step)`` or ``Sink`` objects.
+        sinks: One place more, or several: ``.csv`` files, functions ``log(numbers, step)`` or
+            ``Sink`` objects.
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
         replace: Whether a file at ``out`` that is not gone on with is replaced, once this run
@@ -94,7 +95,7 @@ class FlatnessMonitor:
         budget: float = 0.05,
         *,
         out: str | Path | None = None,
-        sinks: Iterable[Any] = (),
+        sinks: Any = (),
         resume: bool | None = None,
         replace: bool = False,
         optimizer: Any = None,
@@ -128,7 +129,7 @@ class FlatnessMonitor:
         self._signals = usual_signals() if signals is None else tuple(signals)
         self._on_event = on_event
         # Wrong places are told before hours of training.
-        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume, replace=replace)
+        self._book = Book(out, sinks_of(sinks), resume=resume, replace=replace)
         self._provenance = dict(provenance or {})
         self._keeper: Keeper | None = None
         self._steps, self._epoch = 0, None

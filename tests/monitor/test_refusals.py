@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sharpscope.errors import MisuseError, SubjectError
-from sharpscope.monitor import FlatnessMonitor
+from sharpscope.monitor import FlatnessMonitor, LiveLine
 from tests.monitor.nets import batches, net, subject
 
 QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
@@ -24,6 +24,9 @@ QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
             "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* 'often'",
         ),
         ({"when": 0}, "when must be a whole number of at least 1"),
+        ({"when": "0"}, "when must be a whole number of at least 1"),
+        ({"when": 5.0}, "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* got 5.0"),
+        ({"when": True}, "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* got True"),
         ({"when": "log:1"}, "when='log:1' needs a factor above 1"),
         ({"budget": 0.0}, "budget must be a share of the training time, above 0 and at most 1"),
         ({"samples": 0}, "samples must be a whole number of at least 1"),
@@ -32,6 +35,10 @@ QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
         ({"out": "run.json"}, "out must end in .jsonl; got run.json"),
         ({"sinks": ["run.txt"]}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
         ({"sinks": [3]}, "a sink must be a .csv file, a Sink or a function .* got int"),
+        ({"sinks": [LiveLine]}, "a sink must be a .csv file, .* got the class LiveLine: call it"),
+        ({"sinks": "run.txt"}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
+        ({"sinks": 3}, "sinks must be a .csv file, a Sink or .*, or several; got int"),
+        ({"sinks": None}, "sinks must be a .csv file, a Sink or .*, or several; got NoneType"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings: dict[str, Any], sentence: str):
