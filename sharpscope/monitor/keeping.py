@@ -37,6 +37,7 @@ class Keeper:
         schedule: When to measure.
         signals: What to raise the alarm for.
         on_event: Called with each event.
+        stranger: Whether another model is measured than the one that trains, as was warned of.
 
     Attributes:
         optimizer: What steps the model.
@@ -52,7 +53,10 @@ class Keeper:
         schedule: Schedule,
         signals: Sequence[Signal],
         on_event: Callable[[Event], Any] | None,
+        *,
+        stranger: bool = False,
     ):
+        self._stranger = stranger
         self.measuring, self.clock = measuring, clock
         self.optimizer: Any = None
         self.dominance = Dominance(measuring.modalities)
@@ -92,7 +96,8 @@ class Keeper:
         Raises:
             MisuseError: If another model trains.
         """
-        check_same(self.measuring.subject, model)
+        if not self._stranger:
+            check_same(self.measuring.subject, model)
         self.clock.start()
         self.optimizer = optimizer or self.optimizer
 

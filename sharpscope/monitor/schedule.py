@@ -156,7 +156,7 @@ def schedule_of(when: Any, budget: float) -> Schedule:
     """
     if isinstance(when, Schedule):
         return when
-    if isinstance(when, Integral) and not isinstance(when, bool):
+    if not isinstance(when, bool) and isinstance(when, Integral):
         return EverySteps(int(when))
     name, _, number = str(when).partition(":")
     try:

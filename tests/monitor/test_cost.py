@@ -178,7 +178,7 @@ def test_time_between_two_trainings_earns_nothing(clock: Clock, begun: bool):
     if begun:
         monitor.begin()
         clock.now += 5.0
-    monitor(1)
+    monitor(1 if begun else 11)
     assert monitor.record.measurements == ()
     assert monitor.seconds == (55.0 if begun else 50.0)
     with pytest.warns(UserWarning, match="the monitor measured nothing"):
