@@ -20,8 +20,6 @@ from sharpscope.monitor.writing import Book
 from sharpscope.results import MonitorRecord
 
 T = TypeVar("T")
-# Products that an encoder is expected to need before the first measurement tells.
-_PRODUCTS = 30
 # The trial takes about as long as so many steps of training for each operator.
 _TRIAL_STEPS = 20
 _LONGER = 1.5
@@ -123,7 +121,7 @@ class Keeper:
                     step,
                     epoch,
                     "the trial of its cost",
-                    lambda: self.measuring.expected(_PRODUCTS, self._limits()),
+                    lambda: self.measuring.expected(self._limits()),
                 )
                 if self.expected is None:
                     self._charged += allowed  # the next trial waits as long
