@@ -22,27 +22,33 @@ class EpochWatch:
 
     Attributes:
         measured: The last measurement of a monitor, in words.
+        spent: Seconds of measuring until then.
     """
 
     def __init__(self, line: Line, what: str):
         self.line = line
         self.what = what
-        self.measured = ""
+        self.measured, self.spent = "", 0.0
         self._epoch = "before the first epoch"
         line.show(f"{what}: loading the data")
 
     def __call__(self, epoch: Epoch) -> None:
         """Show how far training is."""
-        left = (epoch.epochs - epoch.epoch) * epoch.seconds / epoch.epoch
+        left = (epoch.epochs - epoch.epoch) * (epoch.seconds + self.spent) / epoch.epoch
         self._epoch = (
             f"epoch {epoch.epoch} of {epoch.epochs}, loss {epoch.loss:.4g}, "
             f"about {duration(left)} left"
         )
         self._show()
 
-    def tell(self, measured: str) -> None:
-        """Show a measurement beside it from now on."""
-        self.measured = measured
+    def tell(self, measured: str, spent: float) -> None:
+        """Show a measurement beside it from now on, and count its time in what is left.
+
+        Args:
+            measured: In words.
+            spent: Seconds of measuring so far.
+        """
+        self.measured, self.spent = measured, spent
         self._show()
 
     def _show(self) -> None:
@@ -63,8 +69,7 @@ def schedule(monitor: bool, when: str | None, budget: float | None) -> "Schedule
         return None
     from sharpscope.monitor.schedule import schedule_of
 
-    steps = int(when) if when and when.isdigit() else when
-    return schedule_of(steps or "auto", 0.05 if budget is None else budget)
+    return schedule_of(when or "auto", 0.05 if budget is None else budget)
 
 
 def watching(
@@ -78,7 +83,7 @@ def watching(
     class Shown(Sink):
         def write(self, line: Mapping[str, Any]) -> None:
             if line["kind"] == MEASUREMENT:
-                progress.tell(in_words(line))
+                progress.tell(in_words(line), line["spent"])
 
     return monitor_of(
         recipe,

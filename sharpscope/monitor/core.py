@@ -1,8 +1,8 @@
 """Flatness of every encoder while the model trains, without a trace in the training."""
 
-import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,17 @@ import torch
 from torch import nn
 
 from sharpscope.checks import at_least
-from sharpscope.monitor.clock import Clock
+from sharpscope.monitor.counting import Steps
 from sharpscope.monitor.dominating import check_record
 from sharpscope.monitor.keeping import Keeper, warn_of_nothing
 from sharpscope.monitor.measuring import MEASURES
+from sharpscope.monitor.optimizers import check_optimizer
+from sharpscope.monitor.places import sinks_of
 from sharpscope.monitor.preparing import Plan, SubjectOrFactory, first_process
 from sharpscope.monitor.schedule import Schedule, schedule_of
 from sharpscope.monitor.signals import Event, Signal, usual_signals
-from sharpscope.monitor.sinks import sink_of
-from sharpscope.monitor.stability import reasons
-from sharpscope.monitor.writing import Book, beginning
+from sharpscope.monitor.starting import started
+from sharpscope.monitor.writing import Book
 from sharpscope.optim import Step
 from sharpscope.results import MonitorRecord
 
@@ -42,12 +43,13 @@ class FlatnessMonitor:
             ``epoch`` or ``epoch:N``; ``log`` or ``log:FACTOR``.
         budget: Share of the training time that measuring may take, for ``auto``.
         out: File to write, ``.jsonl``; nothing is written without it.
-        sinks: More places: ``.csv`` files, functions ``log(numbers, step)`` or ``Sink`` objects.
+        sinks: One place more, or several: ``.csv`` files, functions ``log(numbers, step)`` or
+            ``Sink`` objects.
         resume: Whether to go on with the file at ``out``; by default where training begins after
             its first step.
         replace: Whether a file at ``out`` that is not gone on with is replaced, once this run
             writes its first line; by default it is refused.
-        optimizer: What steps the model, for the threshold of stability.
+        optimizer: What steps the model, one or a list of several, for the threshold of stability.
         trained: The loss that it steps along, which the threshold is of: ``fusion``, or ``total``,
             the subject's ``L_fusion + λ Σ_m L_m``, whose λ_max is then measured as well.
         signals: What to raise the alarm for; by default imbalance between encoders, sharpening
@@ -94,7 +96,7 @@ class FlatnessMonitor:
         budget: float = 0.05,
         *,
         out: str | Path | None = None,
-        sinks: Iterable[Any] = (),
+        sinks: Any = (),
         resume: bool | None = None,
         replace: bool = False,
         optimizer: Any = None,
@@ -124,14 +126,20 @@ class FlatnessMonitor:
         )
         self.schedule = schedule_of(when, budget)
         self.settings = {"when": repr(self.schedule), **self._plan.settings}
-        self._optimizer = optimizer
-        self._signals = usual_signals() if signals is None else tuple(signals)
-        self._on_event = on_event
+        self._optimizer = check_optimizer(optimizer)
         # Wrong places are told before hours of training.
-        self._book = Book(out, [sink_of(one) for one in sinks], resume=resume, replace=replace)
-        self._provenance = dict(provenance or {})
+        self._book = Book(out, sinks_of(sinks), resume=resume, replace=replace)
+        self._start = partial(
+            started,
+            self._plan,
+            self._book,
+            signals=usual_signals() if signals is None else tuple(signals),
+            on_event=on_event,
+            settings=self.settings,
+            provenance=dict(provenance or {}),
+        )
         self._keeper: Keeper | None = None
-        self._steps, self._epoch = 0, None
+        self._steps, self._epoch = Steps(), None
         self._elsewhere = False
 
     @property
@@ -169,7 +177,7 @@ class FlatnessMonitor:
 
         Args:
             model: What trains, for a monitor that was given a function.
-            optimizer: What steps it.
+            optimizer: What steps it, one or a list of several.
             step: Steps so far: more than 0 where training is taken up again.
             epoch: Epochs so far, where they are known.
 
@@ -185,34 +193,25 @@ class FlatnessMonitor:
         self, model: nn.Module | None, optimizer: Any, step: int, epoch: float | None
     ) -> bool:
         """Begin or go on; whether a measurement may be made before the first step."""
+        check_optimizer(optimizer)
         if self._keeper is not None:
             self._keeper.again(model, optimizer)
-            if step < self._steps:
+            if step < self._steps.done:
                 self._book.again(step)
-                self._steps, self._epoch = step, epoch
+                self._epoch = epoch
+            self._steps.begin(min(step, self._steps.done))
             return False
+        if not self._elsewhere:
+            self._plan.check_whole(model)
+            # Once for all: where the group is gone before the end, this one is still not the first.
+            self._elsewhere = not self.active
         if self._elsewhere:
             return False
-        self._plan.check_whole(model)
-        # Once for all: where the group is gone before the end, this one is still not the first.
-        self._elsewhere = not self.active
-        if self._elsewhere:
-            return False
-        self._steps, self._epoch = step, epoch if epoch is not None or step else 0.0
-        began = time.perf_counter()
-        measuring = self._plan.measuring(model)
-        optimizer = optimizer or self._optimizer
-        off = measuring.absent | reasons(optimizer, measuring)
-        self.settings["trained"] = measuring.trained
-        first = beginning(measuring, self.settings, self._provenance, off)
-        seconds, spent = self._book.open(step, first)
-        reading = time.perf_counter() - began  # batches are read for the monitor alone
-        clock = Clock(measuring.subject.device, seconds, spent + reading)
-        self._keeper = Keeper(
-            measuring, clock, self._book, self.schedule, self._signals, self._on_event
+        self._steps.begin(step)
+        self._epoch = epoch if epoch is not None or step else 0.0
+        self._keeper = self._start(
+            self.schedule, model=model, optimizer=optimizer or self._optimizer, step=step
         )
-        self._keeper.optimizer = optimizer
-        self._keeper.remember(self._book.record().measurements)
         return not self._book.going_on
 
     @contextmanager
@@ -242,7 +241,8 @@ class FlatnessMonitor:
         """Tell that a step of the optimizer was taken, and measure where that is due.
 
         Args:
-            step: How many there were with it, from 1; counted where it is left out.
+            step: How many there were with it, from 1; counted where it is left out. One that is
+                less than the last is of a loop that counts anew in each epoch, and counted on.
             epoch: Epochs so far with the share of the one that is under way, for the axes of
                 figures.
             record: What ``optimizer.step(...)`` of M-SAM or MASAM returned: how often each
@@ -254,7 +254,7 @@ class FlatnessMonitor:
         step = None if step is None else at_least("step", step, 0)
         self._first(step)
         self._note(record)
-        before, self._steps = self._steps, self._steps + 1 if step is None else step
+        before = self._steps.add(step)
         self._epoch = epoch
         self._look(None, before)
 
@@ -275,8 +275,9 @@ class FlatnessMonitor:
             ended: Whether it came to its end; False where it was broken off.
         """
         if self._keeper is not None:
-            self._keeper.stop(self._steps, self._epoch)
-        record = self._book.end(self._steps, self._epoch, self.seconds, self.spent, ended=ended)
+            self._keeper.stop(self._steps.done, self._epoch)
+        done = self._steps.done
+        record = self._book.end(done, self._epoch, self.seconds, self.spent, ended=ended)
         if ended and self.active:
             warn_of_nothing(record, self._keeper)
         return record
@@ -295,4 +296,4 @@ class FlatnessMonitor:
 
     def _look(self, ended: int | None, before: int | None = None) -> None:
         if self._keeper is not None:  # in another process there is none
-            self._keeper.look(self._steps, self._epoch, ended, before)
+            self._keeper.look(self._steps.done, self._epoch, ended, before)

@@ -53,16 +53,18 @@ def add_shares(found: dict[str, dict[str, Any]]) -> None:
     """
     traces = {name: entry["trace"] for name, entry in found.items()}
     errors = {name: entry["standard_error"] or 0.0 for name, entry in found.items()}
-    if not all(value is not None and value > 0 for value in traces.values()):
+    if any(value is None or value < 0 for value in traces.values()):
         return  # parts of a sum whose terms cancel are no shares
     total = sum(traces.values())
+    if not total > 0:
+        return
     for name, entry in found.items():
         share = traces[name] / total
         others = sum(errors[other] ** 2 for other in found if other != name)
         entry["share"] = share
-        entry["share_error"] = math.sqrt(
-            (1 - share) ** 2 * errors[name] ** 2 + share**2 * others
-        ) / abs(total)
+        entry["share_error"] = (
+            math.sqrt((1 - share) ** 2 * errors[name] ** 2 + share**2 * others) / total
+        )
 
 
 def aligned(found: Alignment | str) -> dict[str, Any]:

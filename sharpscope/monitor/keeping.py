@@ -20,8 +20,6 @@ from sharpscope.monitor.writing import Book
 from sharpscope.results import MonitorRecord
 
 T = TypeVar("T")
-# Products that an encoder is expected to need before the first measurement tells.
-_PRODUCTS = 30
 # The trial takes about as long as so many steps of training for each operator.
 _TRIAL_STEPS = 20
 _LONGER = 1.5
@@ -37,6 +35,7 @@ class Keeper:
         schedule: When to measure.
         signals: What to raise the alarm for.
         on_event: Called with each event.
+        stranger: Whether another model is measured than the one that trains, as was warned of.
 
     Attributes:
         optimizer: What steps the model.
@@ -52,7 +51,10 @@ class Keeper:
         schedule: Schedule,
         signals: Sequence[Signal],
         on_event: Callable[[Event], Any] | None,
+        *,
+        stranger: bool = False,
     ):
+        self._stranger = stranger
         self.measuring, self.clock = measuring, clock
         self.optimizer: Any = None
         self.dominance = Dominance(measuring.modalities)
@@ -92,7 +94,8 @@ class Keeper:
         Raises:
             MisuseError: If another model trains.
         """
-        check_same(self.measuring.subject, model)
+        if not self._stranger:
+            check_same(self.measuring.subject, model)
         self.clock.start()
         self.optimizer = optimizer or self.optimizer
 
@@ -118,7 +121,7 @@ class Keeper:
                     step,
                     epoch,
                     "the trial of its cost",
-                    lambda: self.measuring.expected(_PRODUCTS, self._limits()),
+                    lambda: self.measuring.expected(self._limits()),
                 )
                 if self.expected is None:
                     self._charged += allowed  # the next trial waits as long

@@ -51,7 +51,7 @@ class FlatnessCallback(Callback):
         """Begin, or go on where a checkpoint was loaded."""
         self.monitor.begin(
             pl_module,
-            optimizer=next(iter(trainer.optimizers), None),
+            optimizer=list(trainer.optimizers),
             step=trainer.global_step,
             epoch=float(trainer.current_epoch),
         )

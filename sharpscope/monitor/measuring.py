@@ -14,7 +14,12 @@ from sharpscope.estimators import Coupling
 from sharpscope.estimators.statistics import INTERVAL_PROBES
 from sharpscope.estimators.tracking import Known, Tracked, Tracking
 from sharpscope.monitor.entries import add_shares, aligned, numbers, pairs, trained_numbers
-from sharpscope.monitor.trial import seconds_of_alignment, seconds_of_products
+from sharpscope.monitor.trial import (
+    EIGEN_PRODUCTS,
+    TRACE_PRODUCTS,
+    seconds_of_alignment,
+    seconds_of_products,
+)
 from sharpscope.operators import HessianOperator
 from sharpscope.results import CouplingResult, Outcome
 from sharpscope.streams import stream
@@ -164,18 +169,19 @@ class Measuring:
             notes=tuple(notes),
         )
 
-    def expected(self, products: int, bounded: Collection[str] = ()) -> float:
+    def expected(self, bounded: Collection[str] = ()) -> float:
         """Return about how many seconds a measurement takes, by a trial on the first batch.
 
         Args:
-            products: Products that each encoder is expected to need.
             bounded: As for a measurement.
         """
-        total, wanted = 0.0, min(products, self.tracking.budget)
+        total, alone = 0.0, min(EIGEN_PRODUCTS, self.tracking.budget)
         if self._tracks:
+            traced = min(TRACE_PRODUCTS, self.tracking.budget)
+            wanted = traced if "trace" in self.measure else alone
             total += sum(seconds_of_products(self.subject, n, wanted) for n in self.modalities)
         for name in self._stepped(bounded):
-            total += seconds_of_products(self.subject, name, wanted, loss=str(self.trained))
+            total += seconds_of_products(self.subject, name, alone, loss=str(self.trained))
         if "alignment" in self.measure:
             self._aligning = {n: seconds_of_alignment(self.subject, n) for n in self.modalities}
             total += sum(self._aligning.values())

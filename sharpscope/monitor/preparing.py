@@ -110,9 +110,9 @@ class Plan:
             model: What trains.
 
         Raises:
-            MisuseError: If the function that makes the subject returns something else, or
-                ``autocast`` is another dtype than ``torch.bfloat16`` and ``torch.float16``,
-                or the subject has no such loss as ``trained``.
+            MisuseError: If the function that makes the subject needs a model and there is none, or
+                returns something else, or ``autocast`` is another dtype than ``torch.bfloat16``
+                and ``torch.float16``, or the subject has no such loss as ``trained``.
             SubjectError: If the loader gives no batch or raises.
         """
         whole = _subject(self._source, model)
@@ -150,11 +150,37 @@ def check_same(subject: Subject, model: nn.Module | None) -> None:
 
 
 def _check_source(source: Any) -> None:
-    if not isinstance(source, Subject) and not callable(source):
+    wanted = "subject must be a Subject, or a function from the model to one; got"
+    if isinstance(source, nn.Module):  # which can be called
         raise MisuseError(
-            "subject must be a Subject, or a function from the model to one; got "
-            f"{type(source).__name__}"
+            f"{wanted} the module {type(source).__name__}: wrap it in Subject(model, batches, "
+            "loss=..., encoders=...)"
         )
+    if isinstance(source, Subject):
+        return
+    if not callable(source):
+        raise MisuseError(f"{wanted} {type(source).__name__}")
+    if not _takes(source, 1) and not _takes(source, 0):
+        needed = [
+            f"{one.name}=" if one.kind is one.KEYWORD_ONLY else one.name
+            for one in inspect.signature(source).parameters.values()
+            if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+        ]
+        raise MisuseError(
+            "the function that makes the monitor's subject is called with the model alone, or with "
+            f"nothing, and it needs {', '.join(needed)}: wrap it in a lambda model: ..."
+        )
+
+
+def _takes(source: Callable[..., Any], count: int) -> bool:
+    """Whether a function can be called with so many arguments by their places."""
+    try:
+        inspect.signature(source).bind(*[None] * count)
+    except TypeError:
+        return False
+    except ValueError:  # of a builtin, which tells none
+        return True
+    return True
 
 
 def _under_autocast(subject: Subject, kind: torch.dtype) -> Subject:
@@ -178,7 +204,12 @@ def _cast(loss: BatchLoss, subject: Subject, kind: torch.dtype) -> BatchLoss:
 def _subject(source: SubjectOrFactory, model: nn.Module | None) -> Subject:
     if isinstance(source, Subject):
         return source
-    found: Any = source(model) if inspect.signature(source).parameters else source()
+    if model is None and not _takes(source, 0):
+        raise MisuseError(
+            "the monitor has a function from the model to its Subject, and was given no model: "
+            "call begin(model) before the first step"
+        )
+    found: Any = source() if model is None or not _takes(source, 1) else source(model)
     if not isinstance(found, Subject):
         raise MisuseError(
             "the function that makes the monitor's subject must return a Subject; it returned "

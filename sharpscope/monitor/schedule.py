@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from sharpscope.checks import at_least
@@ -142,8 +143,8 @@ def schedule_of(when: Any, budget: float) -> Schedule:
     """Return the schedule that ``when`` means.
 
     Args:
-        when: A schedule; a number of steps; ``epoch`` or ``epoch:N``, ``steps:N``, ``log`` or
-            ``log:FACTOR``, or ``auto``.
+        when: A schedule; a number of steps, also as a string; ``epoch`` or ``epoch:N``,
+            ``steps:N``, ``log`` or ``log:FACTOR``, or ``auto``.
         budget: Share of the training time, for ``auto``.
 
     Raises:
@@ -155,8 +156,8 @@ def schedule_of(when: Any, budget: float) -> Schedule:
     """
     if isinstance(when, Schedule):
         return when
-    if isinstance(when, int) and not isinstance(when, bool):
-        return EverySteps(when)
+    if not isinstance(when, bool) and isinstance(when, Integral):
+        return EverySteps(int(when))
     name, _, number = str(when).partition(":")
     try:
         match name:
@@ -168,6 +169,8 @@ def schedule_of(when: Any, budget: float) -> Schedule:
                 return EveryEpochs(int(number or 1))
             case "log":
                 return LogSpaced(float(number or 2))
+            case _ if not number:
+                return EverySteps(int(name))
             case _:
                 pass
     except MisuseError:

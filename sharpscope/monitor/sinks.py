@@ -109,10 +109,10 @@ class CSV(Sink):
     """A table: a row for each encoder of each measurement.
 
     Args:
-        path: The file; rows are added to one that is there.
+        path: The file; rows are added to one that is there, in the order of its header.
 
     Raises:
-        MisuseError: If it cannot be written.
+        MisuseError: If it cannot be written, or lacks columns, such as one of an older version.
     """
 
     COLUMNS: tuple[str, ...] = ("step", "epoch", "loss", "seconds", "modality", *NUMBERS)
@@ -120,19 +120,37 @@ class CSV(Sink):
     def __init__(self, path: str | Path):
         self.path = Path(path)
         check_writable(self.path)
+        self._header()
 
     def write(self, line: Line) -> None:
         """Add the rows of a measurement."""
         if line["kind"] != MEASUREMENT:
             return
-        text = io.StringIO()
-        table = csv.DictWriter(text, self.COLUMNS, extrasaction="ignore", lineterminator="\n")
-        if not self.path.is_file() or not self.path.stat().st_size:
+        text, header = io.StringIO(), self._header()
+        columns = header or self.COLUMNS
+        table = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+        if not header:
             table.writeheader()
+        elif not self.path.read_bytes().endswith(b"\n"):  # a row that is torn stays by itself
+            text.write("\n")
         for name, entry in line["encoders"].items():
             table.writerow({**line, **entry, "modality": name})
         with self.path.open("a", encoding="utf-8") as file:
             file.write(text.getvalue())
+
+    def _header(self) -> list[str]:
+        """Return the columns of the file that is there; none where there is nothing in it."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(encoding="utf-8", errors="replace", newline="") as file:
+            header = next(csv.reader(file), [])
+        lacking = [name for name in self.COLUMNS if name not in header] if header else []
+        if lacking:
+            raise MisuseError(
+                f"{self.path} lacks the columns {', '.join(lacking)}, whose numbers would be lost: "
+                "name another file, or move it away"
+            )
+        return header
 
 
 class Calling(Sink):
@@ -239,29 +257,3 @@ def flat(line: Line) -> dict[str, float]:
     for pair, entry in line.get("coupling", {}).items():
         found[f"sharpscope/coupling/{pair}"] = entry.get("share")
     return {name: float(value) for name, value in found.items() if value is not None}
-
-
-def sink_of(where: Any) -> Sink:
-    """Return the sink that something means.
-
-    Args:
-        where: A sink; a path to a ``.jsonl`` or ``.csv`` file; or a function ``log(dict, step)``.
-
-    Raises:
-        MisuseError: If it is none of these.
-    """
-    if isinstance(where, Sink):
-        return where
-    if isinstance(where, str | Path):
-        if Path(where).suffix == ".csv":
-            return CSV(where)
-        raise MisuseError(
-            f"a sink must be a .csv file, a Sink or a function log(dict, step); got {str(where)!r}"
-            ": the lines of JSON go to out=, TensorBoard's to TensorBoard(folder)"
-        )
-    if callable(where):
-        return Calling(where)
-    raise MisuseError(
-        f"a sink must be a .csv file, a Sink or a function log(dict, step); got "
-        f"{type(where).__name__}"
-    )

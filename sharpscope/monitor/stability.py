@@ -5,12 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from sharpscope.monitor.measuring import Measuring
-
-# What wrappers of training frameworks call the optimizer inside.
-_INSIDE = ("optimizer", "_optimizer")
+from sharpscope.monitor.optimizers import plain, stepped
 
 
 def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
@@ -22,7 +19,7 @@ def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
     loss that is trained, and of no other.
 
     Args:
-        optimizer: What steps the model.
+        optimizer: What steps the model; of several, the one that steps the encoder tells.
         parameters: Of one encoder.
 
     Source: Cohen, Kaur, Li, Kolter and Talwalkar, 2021, arXiv 2103.00065, appendix B.
@@ -33,13 +30,19 @@ def threshold(optimizer: Any, parameters: Iterable[Tensor]) -> float | str:
         >>> threshold(torch.optim.SGD([w], lr=0.5, momentum=0.5), [w])
         6.0
     """
-    if optimizer is None:
+    wanted = {id(parameter) for parameter in parameters}
+    given = plain(optimizer)
+    if not given:
         return "no optimizer was given"
-    inner = _plain(optimizer)
+    stepping = given if len(given) == 1 else [one for one in given if wanted & stepped([one])]
+    if not stepping:
+        return "none of the optimizers steps its parameters"
+    if len(stepping) > 1:
+        return "several optimizers step its parameters"
+    (inner,) = stepping
     kind = type(inner)
     if kind is not torch.optim.SGD:
         return f"{kind.__name__} has no threshold in terms of the Hessian alone"
-    wanted = {id(parameter) for parameter in parameters}
     groups = [g for g in inner.param_groups if wanted & {id(p) for p in g["params"]}]
     covered = {id(p) for group in groups for p in group["params"]}
     if not groups or not wanted <= covered:
@@ -74,17 +77,3 @@ def _of_group(group: dict[str, Any]) -> float | None:
         dampening = float(group["dampening"]) if momentum else 0.0
         edge = 2 * (1 + momentum) / (rate * (1 - dampening)) if dampening < 1 else float("inf")
     return edge - float(group["weight_decay"])
-
-
-def _plain(optimizer: Any) -> Any:
-    """Return the optimizer inside a wrapper of a training framework."""
-    while not isinstance(optimizer, Optimizer) or type(optimizer).__module__.startswith(
-        ("accelerate", "lightning")
-    ):
-        inner = next(
-            (getattr(optimizer, name) for name in _INSIDE if hasattr(optimizer, name)), None
-        )
-        if inner is None:
-            break
-        optimizer = inner
-    return optimizer

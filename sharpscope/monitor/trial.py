@@ -7,6 +7,10 @@ from sharpscope.monitor.clock import now
 from sharpscope.operators import HessianOperator
 from sharpscope.subject import Subject
 
+# Products that an encoder is expected to need before the first measurement tells: for its trace
+# with or without λ_max, and for λ_max alone, which took 13 to 20 on the models of recipes.
+TRACE_PRODUCTS, EIGEN_PRODUCTS = 30, 15
+
 
 def seconds_of_products(
     subject: Subject, selection: str, products: int, *, loss: str = "fusion"

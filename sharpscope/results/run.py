@@ -30,7 +30,7 @@ class RunRecord(Record):
             rest from 0 to 1.
         history: One entry for each epoch: ``epoch``, ``loss``, ``losses``, ``dominant`` (steps in
             which each modality dominated), ``alignment``, ``shares``, ``scores``, ``val``.
-        seconds: Wall-clock time of training and of validation after each epoch.
+        seconds: Wall-clock time of training and of validation after each epoch, without watching.
     """
 
     schema: ClassVar[str] = "sharpscope/train"

@@ -13,7 +13,7 @@ class Epoch:
         epoch: Its number, from 1.
         epochs: How many there will be.
         loss: Mean training loss over the items, in train mode, while the weights moved.
-        seconds: Since training began.
+        seconds: Since training began, those of what watches left out.
         losses: The same of ``fusion`` and of each modality in the training loss.
         dominant: In how many steps each modality dominated, where the method says.
         alignment: Mean over steps of ``γ_m``, where the method takes it.

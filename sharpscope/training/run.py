@@ -59,6 +59,7 @@ class Run:
         self.best: tuple[int, float, dict[str, Any]] | None = None
         self._before = 0.0
         self._started = time.perf_counter()
+        self._apart = 0.0
 
     @property
     def done(self) -> bool:
@@ -70,19 +71,29 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, also before it was taken up again."""
-        return self._before + time.perf_counter() - self._started
+        """Seconds of training so far, also before it was taken up again; of watching none."""
+        return self._before + time.perf_counter() - self._started - self._apart
+
+    @contextmanager
+    def apart(self) -> Generator[None]:
+        """Leave the seconds of the block out of those of training, also where it raises."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._apart += time.perf_counter() - began
 
     def begin(self) -> None:
         """Let those who watch see the model before the next step."""
         if self._watch is not None:
             done = len(self.history)
-            self._watch.begin(
-                self.model,
-                optimizer=self.stepper.optimizer,
-                step=done * len(self._cuts),
-                epoch=float(done),
-            )
+            with self.apart():
+                self._watch.begin(
+                    self.model,
+                    optimizer=self.stepper.optimizer,
+                    step=done * len(self._cuts),
+                    epoch=float(done),
+                )
 
     def epoch(self) -> Epoch:
         """Train for one epoch and return what it was like.
@@ -104,7 +115,8 @@ class Run:
             self._schedule.step()
             if self._watch is not None:
                 done = number - 1 + place / len(self._cuts)
-                self._watch((number - 1) * len(self._cuts) + place, epoch=done)
+                with self.apart():
+                    self._watch((number - 1) * len(self._cuts) + place, epoch=done)
         losses = tally.mean_losses()
         total = losses.pop("total")
         if not math.isfinite(total):
@@ -133,7 +145,8 @@ class Run:
         )
         self.history.append(found)
         if self._watch is not None:
-            self._watch.epoch(number)
+            with self.apart():
+                self._watch.epoch(number)
         if found.score is not None and (self.best is None or found.score > self.best[1]):
             weights = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
             self.best = (number, found.score, weights)

@@ -30,8 +30,8 @@ class Trained:
         recipe: What it was trained by.
         metrics: Per split (``train``, ``val``, ``test``) and output (``fusion``, each modality).
         history: One entry per epoch.
-        seconds: Wall-clock time of training and of validation after each epoch; data and the
-            final metrics apart.
+        seconds: Wall-clock time of training and of validation after each epoch; data, the final
+            metrics and what watches apart.
         noise: Which training labels were wrong on purpose, if any.
     """
 
@@ -89,7 +89,7 @@ def train(
         run = Run(recipe, model, dataset, device, watch)
         if resume:
             run.take_up(files.state())
-        with _closing(watch):
+        with _closing(watch, run):
             run.begin()
             while not run.done:
                 epoch = run.epoch()
@@ -113,7 +113,7 @@ def train(
 
 
 @contextmanager
-def _closing(watch: Watching | None) -> Generator[None]:
+def _closing(watch: Watching | None, run: Run) -> Generator[None]:
     """Tell those who watch that there is no more, also where training fails."""
     ended = False
     try:
@@ -121,7 +121,8 @@ def _closing(watch: Watching | None) -> Generator[None]:
         ended = True
     finally:
         if watch is not None:
-            watch.close(ended=ended)
+            with run.apart():
+                watch.close(ended=ended)
 
 
 @contextmanager

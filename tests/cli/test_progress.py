@@ -5,12 +5,16 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sharpscope_cli.measuring import tags
 from sharpscope_cli.progress import Line, Watch, duration
+from sharpscope_cli.training import EpochWatch
 
 from sharpscope.estimators import Progress
+from sharpscope.training import Epoch
 from tests.cli.support import run
 
 
@@ -112,3 +116,14 @@ def test_durations_in_words(seconds: float, words: str) -> None:
 def test_tags_are_unique() -> None:
     paths = [Path("a/last.pt"), Path("b/last.pt"), Path("b/best.pt"), Path("b/last.pt")]
     assert tags(paths) == ["a-last", "b-last", "best", "b-last-2"]
+
+
+def test_the_time_left_of_training_is_that_of_measuring_too() -> None:
+    shown: list[str] = []
+    line: Any = SimpleNamespace(show=shown.append)
+    watch = EpochWatch(line, "emoji")
+    watch(Epoch(epoch=1, epochs=3, loss=0.5, seconds=100.0))
+    watch.tell("step 9", 500.0)
+    watch(Epoch(epoch=2, epochs=3, loss=0.5, seconds=200.0))
+    assert shown[1] == "emoji: epoch 1 of 3, loss 0.5, about 3 min left"
+    assert shown[-1] == "emoji: epoch 2 of 3, loss 0.5, about 6 min left · step 9"

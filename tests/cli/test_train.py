@@ -69,6 +69,7 @@ def test_a_monitor_for_which_there_is_no_time_says_so() -> None:
         (("mfeat", "--when", "epoch"), "--when is about --monitor: add that"),
         (("mfeat", "--budget", "0.1"), "--budget is about --monitor: add that"),
         (("mfeat", "--monitor", "--when", "often"), "when must be 'auto', a number of steps, 'st"),
+        (("mfeat", "--monitor", "--when", "0"), "when must be a whole number of at least 1"),
         (("mfeat", "--monitor", "--budget", "2"), "budget must be a share of the training time"),
         (("mfeet",), "dataset must be"),
         (("mfeat:fuo",), "got 'fuo'; did you mean 'fou'?"),

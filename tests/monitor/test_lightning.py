@@ -107,10 +107,13 @@ class ByHand(Lit):
 
 
 def test_manual_optimization_counts_the_steps_of_all_optimizers():
-    monitor = monitor_of(when=4)
+    monitor = monitor_of(when=4, measure=["lambda_max"])
     trained(monitor, module=ByHand(), max_epochs=1)
     assert monitor.record.steps == [0, 4, 8]
     assert monitor.record.epochs == [0, 0.4, 0.8]
+    # Each encoder has the threshold of the optimizer that steps it.
+    assert monitor.record.course("ehr", "threshold") == pytest.approx([20.0] * 3)
+    assert monitor.record.course("cxr", "threshold") == pytest.approx([10.0] * 3)
 
 
 class Adversarial(ByHand):
@@ -261,6 +264,15 @@ def test_a_logger_of_lightning_is_a_sink(tmp_path: Path):
         "10",
         "20",
     ]
+
+
+def test_a_subject_over_another_model_than_the_one_that_trains_is_told_of():
+    other = Lit()
+    monitor = monitor_of(subject=watched(other))
+    with pytest.warns(UserWarning, match="the monitor measures a model that does not train"):
+        trained(monitor, max_epochs=1)
+    assert monitor.record.steps == [0, 10]
+    trained(monitor, max_epochs=1)  # right for a moving average, so that another fit goes on
 
 
 def test_what_is_no_monitor_is_refused():

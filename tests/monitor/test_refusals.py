@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sharpscope.errors import MisuseError, SubjectError
-from sharpscope.monitor import FlatnessMonitor
+from sharpscope.monitor import FlatnessMonitor, LiveLine
 from tests.monitor.nets import batches, net, subject
 
 QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
@@ -24,6 +24,9 @@ QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
             "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* 'often'",
         ),
         ({"when": 0}, "when must be a whole number of at least 1"),
+        ({"when": "0"}, "when must be a whole number of at least 1"),
+        ({"when": 5.0}, "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* got 5.0"),
+        ({"when": True}, "when must be 'auto', a number of steps, 'steps:N', 'epoch', .* got True"),
         ({"when": "log:1"}, "when='log:1' needs a factor above 1"),
         ({"budget": 0.0}, "budget must be a share of the training time, above 0 and at most 1"),
         ({"samples": 0}, "samples must be a whole number of at least 1"),
@@ -32,6 +35,10 @@ QUICK: dict[str, Any] = {"samples": 16, "products": 24, "rtol": 0.5}
         ({"out": "run.json"}, "out must end in .jsonl; got run.json"),
         ({"sinks": ["run.txt"]}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
         ({"sinks": [3]}, "a sink must be a .csv file, a Sink or a function .* got int"),
+        ({"sinks": [LiveLine]}, "a sink must be a .csv file, .* got the class LiveLine: call it"),
+        ({"sinks": "run.txt"}, "a sink must be a .csv file, a Sink or a function .* 'run.txt'"),
+        ({"sinks": 3}, "sinks must be a .csv file, a Sink or .*, or several; got int"),
+        ({"sinks": None}, "sinks must be a .csv file, a Sink or .*, or several; got NoneType"),
     ],
 )
 def test_settings_that_cannot_be_meant(settings: dict[str, Any], sentence: str):
@@ -44,6 +51,10 @@ def test_what_is_no_subject_is_refused():
         MisuseError, match="subject must be a Subject, or a function from the model"
     ):
         FlatnessMonitor(3)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(
+        MisuseError, match=r"got the module Net: wrap it in Subject\(model, batches"
+    ):
+        FlatnessMonitor(net())  # pyright: ignore[reportArgumentType]
     with pytest.raises(MisuseError, match="must return a Subject; it returned int"):
         FlatnessMonitor(lambda: 3).begin()  # pyright: ignore[reportArgumentType]
     with pytest.raises(
@@ -64,6 +75,69 @@ def test_what_is_no_subject_is_refused():
 
     with pytest.raises(SubjectError, match="the loader raised OSError: gone"):
         FlatnessMonitor(subject(net(), data=Loader())).begin()
+
+
+def two(model: Any, data: Any, more: int = 3) -> Any:
+    return subject(model, data=data)
+
+
+def by_name(*, model: Any) -> Any:
+    return subject(model)
+
+
+@pytest.mark.parametrize(("factory", "needed"), [(two, "model, data"), (by_name, "model=")])
+def test_a_function_that_cannot_be_called_is_refused_at_once(factory: Any, needed: str):
+    told = (
+        "is called with the model alone, or with nothing, and it needs "
+        f"{needed}: wrap it in a lambda model"
+    )
+    with pytest.raises(MisuseError, match=told):
+        FlatnessMonitor(factory)
+
+
+def test_a_function_of_the_model_needs_one():
+    model = net()
+    of_model = FlatnessMonitor(lambda module: subject(module), ["lambda_max"], when=1, **QUICK)
+    told = r"and was given no model: call begin\(model\) before the first step"
+    with pytest.raises(MisuseError, match=told):
+        of_model(1)
+    with pytest.raises(MisuseError, match=told):
+        of_model.begin()
+    of_model.begin(model)
+    assert of_model.record.steps == [0]
+
+    def either(module: Any = model, *, seed: int = 0) -> Any:
+        return subject(module)
+
+    def named(*, seed: int = 0) -> Any:
+        return subject(model)
+
+    for factory in (either, named):
+        monitor = FlatnessMonitor(factory, ["lambda_max"], when=1, **QUICK)
+        monitor.begin()
+        monitor.begin(model)
+        assert monitor.record.steps == [0]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "got"),
+    [
+        ("sgd", "str"),
+        (torch.optim.SGD, "the class SGD"),
+        ({"ehr": torch.optim.SGD}, "dict"),
+        ([None], "NoneType"),
+        (0.1, "float"),
+    ],
+)
+def test_what_is_no_optimizer_is_refused(optimizer: Any, got: str):
+    told = rf"optimizer must be an optimizer such as torch.optim.SGD\(...\), or a list .* got {got}"
+    with pytest.raises(MisuseError, match=told):
+        FlatnessMonitor(subject(net()), optimizer=optimizer)
+    monitor = FlatnessMonitor(subject(net()))
+    for _ in range(2):
+        with pytest.raises(MisuseError, match=told):
+            monitor.begin(optimizer=optimizer)
+        monitor.begin()
 
 
 def test_a_step_is_a_whole_number():

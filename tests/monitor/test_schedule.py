@@ -1,5 +1,6 @@
 """When a monitor measures."""
 
+import numpy as np
 import pytest
 
 from sharpscope.monitor.schedule import (
@@ -61,6 +62,8 @@ def test_a_budget_waits_until_what_is_saved_up_pays():
     [
         ("auto", Budgeted(0.1)),
         (3, EverySteps(3)),
+        (np.int64(3), EverySteps(3)),
+        ("5", EverySteps(5)),
         ("steps:30", EverySteps(30)),
         ("epoch", EveryEpochs(1)),
         ("epochs:2", EveryEpochs(2)),
@@ -70,4 +73,5 @@ def test_a_budget_waits_until_what_is_saved_up_pays():
     ],
 )
 def test_words(when: object, schedule: Schedule):
-    assert schedule_of(when, 0.1) == schedule
+    found = schedule_of(when, 0.1)
+    assert (found, repr(found)) == (schedule, repr(schedule))

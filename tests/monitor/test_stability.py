@@ -60,6 +60,20 @@ def test_where_there_is_none_it_is_said():
     assert threshold(sgd, [a]) == "its learning rate is 0"
 
 
+def test_of_several_optimizers_the_one_that_steps_it_tells():
+    a, b, c = (nn.Parameter(torch.zeros(1)) for _ in range(3))
+    several: Any = [torch.optim.SGD([a, c], lr=0.1), torch.optim.AdamW([b]), object()]
+    for many in (several, tuple(several)):
+        assert threshold(many, [a]) == 20.0
+        assert threshold(many, [b]) == "AdamW has no threshold in terms of the Hessian alone"
+        assert threshold(many, [a, b]) == "several optimizers step its parameters"
+    other = nn.Parameter(torch.zeros(1))
+    assert threshold(several, [other]) == "none of the optimizers steps its parameters"
+    assert threshold(several, [a, other]) == "the optimizer does not step all of its parameters"
+    assert threshold([], [a]) == "no optimizer was given"
+    assert threshold(several[:1], [a]) == 20.0
+
+
 def test_wrappers_of_frameworks_are_looked_into():
     a = nn.Parameter(torch.zeros(1))
     wrapped: Any = type("Wrapped", (), {})()

@@ -105,6 +105,32 @@ def test_progress_is_told_each_epoch():
     assert 0 < told[0].seconds <= told[2].seconds <= trained.seconds
 
 
+def test_what_watches_takes_no_time_of_training(monkeypatch: pytest.MonkeyPatch):
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    class Slow:
+        def begin(self, *_: Any, **__: Any) -> None:
+            now[0] += 100.0
+
+        def __call__(self, step: int | None = None, *, epoch: float | None = None) -> None:
+            now[0] += 100.0
+
+        def epoch(self, number: int) -> None:
+            now[0] += 100.0
+
+        def close(self, *, ended: bool = True) -> None:
+            now[0] += 100.0
+
+    def ended(epoch: Epoch) -> None:
+        now[0] += 7.0
+
+    trained = train(parse_recipe(QUICK, epochs=2), watch=Slow(), progress=ended)
+    assert now[0] > 2000.0
+    assert [epoch.seconds for epoch in trained.history] == [0.0, 7.0]
+    assert trained.seconds == 14.0
+
+
 def test_the_result_is_ready_to_use():
     trained = quick()
     assert not any(module.training for module in trained.model.modules())
