@@ -11,7 +11,7 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.draws import Draws
 from sharpscope.estimators.growth import PILOTS
 from sharpscope.estimators.probing import ProbeSettings, Probing, draw_block
-from sharpscope.estimators.statistics import Mean, Spread
+from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, Spread
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.streams import stream
 
@@ -178,7 +178,7 @@ class Rotation(Probing):
 
     def _needed(self, found: Mean) -> float:
         # The estimate counts as that of as many plain probes as have its variance.
-        return super()._needed(found) * self.count / found.count
+        return max(INTERVAL_PROBES, super()._needed(found)) * self.count / found.count
 
     def _sample(self, size: int) -> Products:
         products = super()._sample(size)

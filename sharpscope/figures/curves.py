@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+from matplotlib.collections import PolyCollection
+
 from sharpscope.figures.style import color_of, line_of, marker_of
 from sharpscope.figures.summary import is_number, over_seeds
 from sharpscope.figures.ticks import logarithmic
@@ -147,5 +150,11 @@ def fit_scale(axes: Any, lines: Iterable[Curve], values: Sequence[float]) -> Non
     lows = [low for line in found for low in line.low if low is not None and low > 0]
     highs = [high for line in found for high in line.high if high is not None]
     # A band may reach below 0, which a logarithm has no place for: it is cut there.
-    axes.set_ylim(max(0.6 * min([*lows, *values]), 0.1 * min(values)), 1.6 * max([*highs, *values]))
+    bottom = max(0.6 * min([*lows, *values]), 0.1 * min(values))
+    for panel in axes.get_shared_y_axes().get_siblings(axes):
+        for band in panel.collections:
+            paths: Any = band.get_paths() if isinstance(band, PolyCollection) else ()
+            for path in paths:
+                path.vertices[:, 1] = np.maximum(path.vertices[:, 1], bottom)
+    axes.set_ylim(bottom, 1.6 * max([*highs, *values]))
     logarithmic(axes)

@@ -238,6 +238,17 @@ def test_a_wide_range_is_logarithmic_and_holds_the_threshold():
     assert [line.get_drawstyle() for line in shown] == ["steps-post"] * 2
 
 
+def test_a_band_that_reaches_below_zero_is_cut_at_the_end_of_a_logarithm():
+    record = changed(a_monitor(), 0, "ehr", trace=0.1, interval=[-1.0, 1.2])
+    for place in (1, 2, 3):
+        record = changed(record, place, "ehr", trace=100.0, interval=[90.0, 110.0])
+    trace = axes_of(draw_watch([record]))[0]
+    assert trace.get_yscale() == "log"
+    paths: list[Any] = [path for band in trace.collections for path in band.get_paths()]
+    lows = [path.vertices[:, 1].min() for path in paths]
+    assert min(lows) == pytest.approx(trace.get_ylim()[0])  # and not a wall from there downward
+
+
 def test_precision_is_told_as_it_was_recorded():
     made = {"dtype": "float32", "device": "cuda", "autocast": "bfloat16"}
     told = caption_of([a_monitor(provenance=made)], "watch")
