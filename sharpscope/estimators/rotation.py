@@ -85,8 +85,8 @@ class Rotation(Probing):
     σ, σ′ and ρ are known from images of the probes, as ``Spread`` has it: their terms, which β and
     φ multiply, have no say in them.
 
-    Follows Cochran, Sampling Techniques (3rd ed., 1977), 12.11; for traces of a matrix that
-    changes, Dharangutte and Musco (2021, arXiv 2110.13752) take as many differences of products.
+    Follows Cochran, Sampling Techniques (3rd ed., 1977), 12.11. Dharangutte and Musco (2021, arXiv
+    2110.13752) follow a trace as well; they multiply new probes by both matrices.
 
     Attributes:
         seen: What the last estimate left; None where there is none.
@@ -94,6 +94,7 @@ class Rotation(Probing):
 
     seen: Seen | None = None
     _images: list[Tensor] = field(default_factory=list[Tensor])
+    _drawn: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
     _places: Tensor | None = None
 
     @property
@@ -192,12 +193,13 @@ class Rotation(Probing):
         return images[self._places.to(images.device)].T.cpu()
 
     def _signs(self, positions: list[int]) -> Tensor:
+        """Return the probes at these positions, at the coordinates that are kept."""
         assert self._places is not None
-        drawn = [
-            draw_block(self.operator, self.settings, position, 1, number=self.number)[:, 0]
-            for position in positions
-        ]
-        return torch.stack([one.cpu()[self._places] for one in drawn])
+        for position in positions:
+            if position not in self._drawn:  # one of many coordinates takes its time
+                drawn = draw_block(self.operator, self.settings, position, 1, number=self.number)
+                self._drawn[position] = drawn[:, 0].cpu()[self._places]
+        return torch.stack([self._drawn[position] for position in positions])
 
 
 def matched(seen: Seen | None, position: int) -> bool:
