@@ -11,7 +11,7 @@ from sharpscope.estimators.cost import Meter
 from sharpscope.estimators.draws import Draws
 from sharpscope.estimators.growth import PILOTS
 from sharpscope.estimators.probing import ProbeSettings, Probing, draw_block
-from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, Spread
+from sharpscope.estimators.statistics import INTERVAL_PROBES, Mean, Spread, correlation
 from sharpscope.operators import Products, SymmetricOperator
 from sharpscope.streams import stream
 
@@ -25,15 +25,15 @@ class Seen:
 
     Attributes:
         numbers: Names of the k probes.
-        terms: Their estimates of the trace, float64 ``[k]``.
-        images: Their images ``(I − QQᵀ)A(I − QQᵀ)z`` at the coordinates that are kept, ``[k, c]``.
+        terms: Estimates of the trace by those that the next one draws again, float64 ``[a]``: by as
+            many as half of all that were drawn.
+        images: Their images ``(I − QQᵀ)A(I − QQᵀ)z`` at the coordinates that are kept, ``[a, c]``.
         variance: Variance of a term.
         value: The estimate.
         weight: What their mean has in it.
         apart: Variance of the rest of it.
         gain: Variance of the estimate over that of its own probes alone.
         upcoming: The first name that was not given yet.
-        again: How many of them the next estimate draws again: half as many as the last one drew.
     """
 
     numbers: tuple[int, ...]
@@ -45,7 +45,11 @@ class Seen:
     apart: float
     gain: float
     upcoming: int
-    again: int
+
+    @property
+    def again(self) -> int:
+        """How many of the probes the next estimate draws again."""
+        return len(self.terms)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,9 @@ class Rotation(Probing):
         found = self.combined()
         if found is None or not plain.error:
             return plain
-        return Mean(found.value, plain.error * math.sqrt(found.gain), int(plain.count / found.gain))
+        # Fewer than the pilots know too little of the gain for an interval.
+        count = int(plain.count / found.gain) if plain.count >= PILOTS else plain.count
+        return Mean(found.value, plain.error * math.sqrt(found.gain), count)
 
     def combined(self) -> Combined | None:
         """Return the estimate that the last one has a part in; None where it has none."""
@@ -160,17 +166,17 @@ class Rotation(Probing):
         if found is not None:
             value, weight, apart, gain = found.value, found.weight, found.apart, found.gain
         numbers = tuple(numbered(self.seen, position) for position in new)
+        again = new[: (self.count + 1) // 2]
         return Seen(
             numbers=numbers,
-            terms=terms[new],
-            images=torch.cat(self._images)[new],
+            terms=terms[again],
+            images=torch.cat(self._images)[again],
             variance=variance,
             value=value,
             weight=weight,
             apart=apart,
             gain=gain,
             upcoming=max(numbers) + 1,
-            again=min(len(new), (self.count + 1) // 2),
         )
 
     def _chosen(self, *, before: bool) -> list[int]:
@@ -266,32 +272,6 @@ class Panel(Draws):
         assert isinstance(probing, Rotation)
         self.left, self.matched, found = probing.left(), probing.matched, probing.combined()
         self.correlation = None if found is None else found.correlation
-
-
-def correlation(images: Tensor, before: Tensor, signs: Tensor) -> float:
-    """Return the correlation of the forms ``zᵀAz`` and ``zᵀBz`` of random signs, 0 to 1.
-
-    Their covariance is ``2(tr AB − Σ A_ii B_ii)``, of which ``E (Az)ᵀ(Bz) = tr AB`` and
-    ``E z ∘ Az = diag A`` know both parts.
-
-    Args:
-        images: ``Az`` of each z as rows.
-        before: ``Bz``.
-        signs: The z.
-    """
-    a, b, z = images.double(), before.double(), signs.double()
-
-    def covariance(one: Tensor, other: Tensor) -> float:
-        inner = (one * other).sum(1).mean().item()
-        # By two independent halves, so that noise of the diagonals does not enter.
-        halves = [((z * one)[i::2].mean(0), (z * other)[i::2].mean(0)) for i in (0, 1)]
-        crossed = torch.dot(halves[0][0], halves[1][1]) + torch.dot(halves[1][0], halves[0][1])
-        return inner - crossed.item() / 2
-
-    spreads = covariance(a, a) * covariance(b, b)
-    if spreads <= 0:
-        return 0.0
-    return min(1.0, max(0.0, covariance(a, b) / math.sqrt(spreads)))
 
 
 def _places(dim: int, seed: int) -> Tensor:

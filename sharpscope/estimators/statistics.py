@@ -85,6 +85,32 @@ class Spread:
         return 2 * max(0.0, squared - diagonal)
 
 
+def correlation(images: Tensor, before: Tensor, signs: Tensor) -> float:
+    """Return the correlation of the forms ``zᵀAz`` and ``zᵀBz`` of random signs, 0 to 1.
+
+    Their covariance is ``2(tr AB − Σ A_ii B_ii)``, of which ``E (Az)ᵀ(Bz) = tr AB`` and
+    ``E z ∘ Az = diag A`` know both parts.
+
+    Args:
+        images: ``Az`` of each z as rows.
+        before: ``Bz``.
+        signs: The z.
+    """
+    a, b, z = images.double(), before.double(), signs.double()
+
+    def covariance(one: Tensor, other: Tensor) -> float:
+        inner = (one * other).sum(1).mean().item()
+        # By two independent halves, so that noise of the diagonals does not enter.
+        halves = [((z * one)[i::2].mean(0), (z * other)[i::2].mean(0)) for i in (0, 1)]
+        crossed = torch.dot(halves[0][0], halves[1][1]) + torch.dot(halves[1][0], halves[0][1])
+        return inner - crossed.item() / 2
+
+    spreads = covariance(a, a) * covariance(b, b)
+    if spreads <= 0:
+        return 0.0
+    return min(1.0, max(0.0, covariance(a, b) / math.sqrt(spreads)))
+
+
 def probes_needed(found: Mean, target: float) -> float:
     """Return how many terms in all would bring the standard error down to ``target``.
 

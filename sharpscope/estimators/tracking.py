@@ -169,7 +169,8 @@ class Tracking:
     def _start(self, operator: SymmetricOperator, known: Known) -> Tensor:
         """Return the vector to begin with."""
         vectors = known.vectors.to(operator.device, operator.dtype)
-        before = vectors.T @ known.values.abs().to(vectors)
+        sizes = known.values.abs() / known.values.abs().max()  # squares of tiny ones underflow
+        before = vectors.T @ sizes.to(vectors)
         drawn = gaussian(operator.dim, stream(self.seed, "eigen", 0))
         drawn = drawn.to(operator.device, operator.dtype)
         start = before / before.norm() + drawn / drawn.norm()

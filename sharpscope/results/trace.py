@@ -20,7 +20,8 @@ class TraceResult(Result):
     Attributes:
         value: The estimate; ``None`` where a product was not finite.
         standard_error: Standard error over probes: what more probes would shrink.
-        interval: 95 % interval over probes by Student's t; ``None`` below 10 random probes.
+        interval: 95 % interval over probes by Student's t; ``None`` below 10 random probes,
+            those counted that a last measurement stands for (monitor).
         data_error: Standard error over batches as a sample of the data: what other data of the
             same kind would change. ``None`` where there are fewer than two batches.
         probes: Number of random probes behind ``standard_error``.

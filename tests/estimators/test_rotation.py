@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sharpscope.estimators import HutchPlusPlus, rotation
 from sharpscope.estimators.cost import Meter
-from sharpscope.estimators.rotation import Panel, Seen, correlation
+from sharpscope.estimators.rotation import Panel, Seen
+from sharpscope.estimators.statistics import correlation
 from sharpscope.operators import DenseOperator
 from tests.estimators.test_trace import with_spectrum
 
@@ -156,8 +157,19 @@ def test_few_coordinates_tell_a_correlation(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rotation, "_KEPT", 200)
     few = chain([before, after], 0)
     assert few[0].panel.left is not None
-    assert few[0].panel.left.images.shape == (12, 200)
+    assert few[0].panel.left.images.shape == (6, 200)  # those that are drawn again
     assert few[1].panel.correlation == pytest.approx(known, abs=0.1)
+
+
+def test_few_probes_have_no_interval_however_much_is_known():
+    operator, seen = DenseOperator(with_spectrum(FLAT)), None
+    for _ in range(5):
+        panel = Panel(seen)
+        found = HutchPlusPlus(budget=4, seed=1)(operator, draws=panel)
+        assert found.interval is None
+        seen = panel.left
+    assert seen is not None
+    assert seen.gain < 0.5
 
 
 def test_where_all_is_exact_nothing_is_left():

@@ -155,6 +155,16 @@ def test_an_operator_that_was_nothing_is_begun_anew():
     assert found.trace.value == pytest.approx(OUTLIERS[:200].sum().item(), rel=0.2)
 
 
+def test_a_tiny_operator_is_followed():
+    operator, known = DenseOperator(with_spectrum(OUTLIERS[:200]).float() * 1e-26), None
+    for _ in range(3):
+        found = Tracking()(operator, known)
+        assert found.largest == pytest.approx(40e-26, rel=0.02)
+        assert found.trace is not None
+        assert found.trace.outcome == "converged"
+        known = found.known
+
+
 def test_what_is_known_of_other_parameters_is_not_used():
     small, large = (DenseOperator(with_spectrum(OUTLIERS[:size])) for size in (200, 300))
     found = Tracking()(large, Tracking()(small).known)
