@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sharpscope.errors import MisuseError
+from sharpscope.errors import MisuseError, SubjectError
 from sharpscope.estimators.tracking import Known, Tracking
 from sharpscope.operators import DenseOperator, HessianOperator
 from tests.estimators.test_trace import DECAYING, with_spectrum
@@ -188,6 +188,60 @@ def test_an_encoder_is_its_dense_hessian():
         assert one.trace.standard_error is not None
         away = abs(one.trace.value - oracle.trace().item())
         assert away <= 4 * one.trace.standard_error + 1e-9
+
+
+def moved(model: nn.Module, place: int) -> None:
+    """Take the parameters a little further, each time in the same way."""
+    draws = torch.Generator().manual_seed(place)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=draws, dtype=torch.float64)
+            parameter.add_(0.02 * noise.to(parameter))
+
+
+def test_an_encoder_that_trains_is_followed_also_over_a_measurement_that_fails():
+    model = build("conv_batchnorm").eval()
+    names = tuple(n for n, _ in model.named_parameters() if n.startswith("cxr_model"))
+    subject, known = subject_of(model, dtype="float64"), None  # of uneven batches
+    first = dict(model.named_parameters())[names[0]]
+    for place in range(6):
+        moved(model, place)
+        kept = first.detach().clone()
+        if place == 3:
+            first.data.view(-1)[0] = float("nan")
+        tracking = Tracking(rtol=0.1, eigen_rtol=1e-6, seed=2)
+        try:
+            found = tracking(HessianOperator(subject, "cxr"), known)
+        except SubjectError:
+            assert place == 3
+            found = None
+        first.data.copy_(kept)
+        known = None if found is None else found.known
+        if found is None or found.trace is None:
+            assert place == 3
+            continue
+        dense = oracle_of(model, names).hessian()
+        assert found.largest == pytest.approx(torch.linalg.eigvalsh(dense)[-1].item(), rel=1e-5)
+        assert found.trace.value is not None
+        assert found.trace.standard_error is not None
+        away = abs(found.trace.value - dense.trace().item())
+        assert away <= 4 * found.trace.standard_error + 1e-9
+        assert (found.matched > 0) == (place not in (0, 4))
+
+
+def test_a_negative_trace_is_followed():
+    matrix = -with_spectrum(OUTLIERS).double()
+    known = None
+    for place in range(6):
+        now = turned(matrix, 0.05 * place)
+        found = Tracking(seed=4)(DenseOperator(now), known)
+        known = found.known
+        assert found.largest == pytest.approx(6.0, rel=0.02)
+        assert found.trace is not None
+        assert found.trace.value is not None
+        assert found.trace.standard_error is not None
+        assert abs(found.trace.value - matrix.trace().item()) <= 4 * found.trace.standard_error
+        assert found.trace.value < 0
 
 
 def test_what_is_not_finite_is_told():

@@ -4,6 +4,7 @@ Arguments: a folder, and what happens. Rank 0 keeps a checkpoint of every fifth 
 which a run that is started again goes on.
 """
 
+import functools
 import os
 import shutil
 import signal
@@ -100,7 +101,7 @@ def train(folder: Path, what: str, rank: int, wrapped: Callable[[Any], Any]) -> 
         monitor(step)
         if not rank and not step % 5:
             kept = {"model": net.state_dict(), "step": step}
-            write_whole(last, lambda file: torch.save(kept, file))  # noqa: B023
+            write_whole(last, functools.partial(torch.save, kept))
     monitor.close()
 
 
