@@ -1,4 +1,4 @@
-"""Watched runs in print: lines, bands, scales, thresholds, marks, captions and refusals."""
+"""Watched runs in print: lines, bands, scales, thresholds, marks and refusals."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -199,32 +199,6 @@ def test_steps_where_epochs_are_not_known_and_a_logarithm_where_they_are_spaced_
     assert mixed.axes[0].get_xlabel() == "step"
 
 
-@pytest.mark.parametrize(
-    ("when", "words"),
-    [
-        ("EverySteps(steps=1)", "every step"),
-        ("steps:20", "every 20 steps"),
-        ("EveryEpochs(epochs=2)", "every 2 epochs"),
-        ("LogSpaced(factor=2.0)", "at steps a factor of 2 apart"),
-        ("log:1.5", "at steps a factor of 1.5 apart"),
-        ("auto", "when = auto"),
-        ("<mine>", "when = <mine>"),
-    ],
-)
-def test_schedules_in_words(when: str, words: str):
-    told = caption_of([a_monitor(settings={"when": when})], "watch")
-    assert f"4 measurements {words} in float32" in told
-
-
-def test_why_there_is_no_threshold():
-    record = a_monitor(settings={"absent": {"threshold of ehr": "Adam has none", "coupling": "x"}})
-    for place in range(4):
-        for name in record.modalities:
-            record = changed(record, place, name, threshold=None)
-    assert "No stability threshold: Adam has none." in caption_of([record], "watch")
-    assert "stability threshold" not in legend(draw_watch([record]))
-
-
 def test_a_wide_range_is_logarithmic_and_holds_the_threshold():
     record = a_monitor()
     for place in range(4):
@@ -247,20 +221,6 @@ def test_a_band_that_reaches_below_zero_is_cut_at_the_end_of_a_logarithm():
     paths: list[Any] = [path for band in trace.collections for path in band.get_paths()]
     lows = [path.vertices[:, 1].min() for path in paths]
     assert min(lows) == pytest.approx(trace.get_ylim()[0])  # and not a wall from there downward
-
-
-def test_precision_is_told_as_it_was_recorded():
-    made = {"dtype": "float32", "device": "cuda", "autocast": "bfloat16"}
-    told = caption_of([a_monitor(provenance=made)], "watch")
-    assert "in float32 on cuda, under autocast to bfloat16, relative error" in told
-    asked = {"samples": 64, "when": "Budgeted(share=0.05)"}
-    told = caption_of([a_monitor(provenance={"split": "train"}, settings=asked)], "watch")
-    assert (
-        ". 4 measurements as often as 0.05 of the training time pays for on the same 64 training "
-        "samples each time. " in told
-    )
-    bare = a_monitor(provenance={}, settings={}, events=())
-    assert ". 4 measurements. " in caption_of([bare], "watch")
 
 
 def test_what_cannot_be_drawn():
@@ -292,13 +252,6 @@ def test_what_cannot_be_drawn():
     assert [axes.get_ylabel() for axes in alone.axes] == ["coupling\nshare"]
     with pytest.raises(MisuseError, match=r"quantity must be 'trace', .*; got 'traces'"):
         draw_flatness([bare], quantity="traces")
-
-
-def test_what_a_reader_must_know_of_measurements_is_told_once():
-    first, *rest = a_monitor().measurements
-    noted = [{**one, "notes": ["alignment of cxr was left out"]} for one in rest]
-    told = caption_of([a_monitor(measurements=(first, *noted))], "watch")
-    assert told.count("Alignment of cxr was left out.") == 1
 
 
 def test_a_threshold_stands_beside_the_loss_that_is_trained():
