@@ -89,10 +89,11 @@ INK_AT_THE_RIM = """async (node) => {
     context.drawImage(image, 0, 0);
     const [left, right] = scene.domain.x.map((part) => Math.round(size.l + part * size.w));
     const [low, high] = scene.domain.y.map((part) => Math.round(size.t + (1 - part) * size.h));
-    const inked = (...box) => context.getImageData(...box).data.filter((value) => value < 250).length;
+    const dark = (value) => value < 250;
+    const inked = (...box) => context.getImageData(...box).data.filter(dark).length;
     return inked(left + 1, high, 2, low - high) + inked(right - 3, high, 2, low - high)
         + inked(left, high + 1, right - left, 2) + inked(left, low - 3, right - left, 2);
-}"""  # noqa: E501
+}"""
 
 
 @pytest.mark.parametrize("width", [1300, 390])
